@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT
+
+//! Every name that both sides must agree on.
+//!
+//! Devices are numbered from 0 in the order of their probe; a device's own name is
+//! [`DRIVER`] followed by its number, as in `/dev/dmacopy0` and `/sys/class/misc/dmacopy0`.
+
+/// The module, the platform driver and the stem of each device's name.
+pub const DRIVER: &str = "dmacopy";
+
+/// The device-tree compatible string of a node that this driver binds to.
+pub const COMPATIBLE: &str = "bringup,dmacopy";
+
+/// Module parameter: create a device with the software engine although no hardware asks for it.
+pub const PARAMETER_SOFTWARE: &str = "software";
+
+/// The class that the character device belongs to.
+pub const CLASS: &str = "misc";
+
+/// Path below `/proc` of the human-readable summary of all devices.
+pub const PROC_SUMMARY: &str = "driver/dmacopy";
+
+/// Attributes in `/sys/class/misc/dmacopyN/`, one value per file.
+pub mod attribute {
+    /// Read-only: [`super::super::ABI_VERSION`], decimal.
+    pub const ABI_VERSION: &str = "abi_version";
+    /// Read-only: which engine moves the bytes, for example `software`.
+    pub const ENGINE: &str = "engine";
+    /// Read-only: `running` or `stalled`.
+    pub const STATE: &str = "state";
+    /// Read-write: size in bytes of the buffer that a new session gets; a multiple of the page size.
+    pub const BUFFER_BYTES: &str = "buffer_bytes";
+    /// Read-write: how long a transfer may take before the engine counts as stalled, milliseconds.
+    pub const TIMEOUT_MS: &str = "timeout_ms";
+    /// Read-only: sessions that are open now.
+    pub const SESSIONS: &str = "sessions";
+    /// Read-only: transfers completed since probe.
+    pub const TRANSFERS: &str = "transfers";
+    /// Read-only: bytes moved by the engine since probe.
+    pub const BYTES: &str = "bytes";
+    /// Read-only: transfers that failed or timed out since probe.
+    pub const ERRORS: &str = "errors";
+    /// All of the above.
+    pub const ALL: [&str; 9] = [
+        ABI_VERSION,
+        ENGINE,
+        STATE,
+        BUFFER_BYTES,
+        TIMEOUT_MS,
+        SESSIONS,
+        TRANSFERS,
+        BYTES,
+        ERRORS,
+    ];
+}
+
+/// Values of [`attribute::ENGINE`].
+pub mod engine {
+    /// A kernel worker.
+    pub const SOFTWARE: &str = "software";
+}
+
+/// Values of [`attribute::STATE`] and of [`uevent::STATE`].
+pub mod state {
+    /// The engine completes transfers.
+    pub const RUNNING: &str = "running";
+    /// A transfer has been waiting for longer than [`super::attribute::TIMEOUT_MS`].
+    pub const STALLED: &str = "stalled";
+}
+
+/// Keys that the driver adds to its `change` uevents.
+pub mod uevent {
+    /// The engine's new state, one of [`super::state`].
+    pub const STATE: &str = "DMACOPY_STATE";
+    /// The number of the transfer that stalled, or of the first that completed afterwards.
+    pub const SEQUENCE: &str = "DMACOPY_SEQUENCE";
+}
+
+/// Files in `debugfs`, below `dmacopy/dmacopyN/`. For developers only: no ABI promise.
+pub mod debugfs {
+    /// Read-write: `Y` keeps the engine from completing anything, `N` lets it go on.
+    pub const STALL: &str = "stall";
+    /// Read-only: the engine's queue and counters, one `name: value` per line.
+    pub const ENGINE: &str = "engine";
+}
