@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One board: the typed form of `board.toml`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::Error;
+
+/// One type of board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Board {
+    /// The name of its folder, by which commands call it.
+    pub name: String,
+    /// The folder itself.
+    pub folder: PathBuf,
+    /// The name its maker gave it.
+    pub title: String,
+    /// `compatible` of the device tree's root node, most specific first.
+    pub compatible: Vec<String>,
+    /// What it needs of the kernel package.
+    pub kernel: Kernel,
+    /// Where the kernel prints.
+    pub console: Console,
+    /// Where the agent speaks.
+    pub agent: Agent,
+    /// How QEMU emulates it, if it can.
+    pub qemu: Option<Qemu>,
+    /// The kit's additions to the device tree, if the folder has an `overlay.dtso`.
+    pub overlay: Option<PathBuf>,
+}
+
+/// What a board needs of the kernel package.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// The device tree blob, below the package's `dtb` folder. A machine that brings its own
+    /// device tree has none.
+    pub device_tree: Option<PathBuf>,
+    /// Names of modules, without dependencies.
+    #[serde(default)]
+    pub modules: Vec<String>,
+}
+
+/// The serial port that the kernel prints to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Name of the character device, as in `console=` on the kernel's command line.
+    pub device: String,
+    /// Baud rate, bits per second.
+    pub baud: u32,
+}
+
+/// The port that the agent speaks on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// A character device's name or a virtio-serial port's name.
+    pub port: String,
+}
+
+/// QEMU's model of a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Qemu {
+    /// Argument of `-machine`.
+    pub machine: String,
+    /// Argument of `-cpu`, where the machine leaves a choice.
+    pub cpu: Option<String>,
+    /// Argument of `-m`.
+    pub memory: String,
+    /// Argument of `-smp`.
+    pub cpus: u32,
+    /// What each of the machine's serial ports is used for, in QEMU's order.
+    #[serde(default)]
+    pub serial: Vec<SerialUse>,
+    /// What is offered as a virtio-serial port.
+    #[serde(default)]
+    pub virtio_serial: Vec<SerialUse>,
+}
+
+/// What a serial port is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SerialUse {
+    /// The kernel's console.
+    Console,
+    /// The agent's port.
+    Agent,
+    /// Nothing is connected.
+    Unused,
+}
+
+/// The file as written; [`Board`] adds what the folder tells.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoardToml {
+    title: String,
+    compatible: Vec<String>,
+    kernel: Kernel,
+    console: Console,
+    agent: Agent,
+    qemu: Option<Qemu>,
+}
+
+impl Board {
+    /// Reads the board that `folder` describes.
+    ///
+    /// # Errors
+    ///
+    /// When `board.toml` cannot be read, is not TOML of the known form, or contradicts itself.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join("board.toml");
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let file: BoardToml = toml::from_str(&text).map_err(|source| Error::Parse {
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
+        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+        let overlay = folder.join("overlay.dtso");
+        let board = Self {
+            name: name.unwrap_or_default(),
+            folder: folder.to_path_buf(),
+            title: file.title,
+            compatible: file.compatible,
+            kernel: file.kernel,
+            console: file.console,
+            agent: file.agent,
+            qemu: file.qemu,
+            overlay: overlay.is_file().then_some(overlay),
+        };
+        match board.contradiction() {
+            Some(what) => Err(Error::Contradiction { path, what }),
+            None => Ok(board),
+        }
+    }
+
+    /// What the types cannot rule out.
+    fn contradiction(&self) -> Option<String> {
+        if self.compatible.is_empty() {
+            return Some("compatible names nothing, so the board could not be recognised".into());
+        }
+        if let Some(tree) = &self.kernel.device_tree {
+            let inside = tree
+                .components()
+                .all(|c| matches!(c, std::path::Component::Normal(_)));
+            if !inside {
+                return Some(format!(
+                    "kernel.device_tree {} is not a path below the dtb folder",
+                    tree.display()
+                ));
+            }
+        }
+        if self.overlay.is_some() && self.kernel.device_tree.is_none() {
+            return Some("overlay.dtso has no kernel.device_tree to be merged into".into());
+        }
+        let qemu = self.qemu.as_ref()?;
+        for (used, what) in [(SerialUse::Console, "console"), (SerialUse::Agent, "agent")] {
+            let ports = qemu.serial.iter().chain(&qemu.virtio_serial);
+            let count = ports.filter(|port| **port == used).count();
+            if count != 1 {
+                return Some(format!(
+                    "qemu.serial and qemu.virtio_serial name the {what} {count} times, \
+                     but it needs exactly one port"
+                ));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The kit's own boards are well-formed, and wrong ones are refused with the reason.
+
+use std::path::{Path, PathBuf};
+
+use board_spec::{Board, Boards, Error};
+
+fn kit_boards() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards")
+}
+
+/// A folder `name` with this `board.toml`; the guard keeps it.
+fn folder_with(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let guard = tempfile::tempdir().unwrap();
+    let folder = guard.path().join("some-board");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("board.toml"), text).unwrap();
+    (guard, folder)
+}
+
+const MINIMAL: &str = r#"
+title = "Some Board"
+compatible = ["some,board"]
+[kernel]
+[console]
+device = "ttyS0"
+baud = 115200
+[agent]
+port = "ttyS1"
+"#;
+
+#[test]
+fn every_folder_of_the_kit_holds_a_valid_board() {
+    let boards = Boards::find(&kit_boards()).unwrap();
+    assert!(boards.names().len() >= 2, "{:?}", boards.names());
+    for board in boards.all().unwrap() {
+        assert!(board.qemu.is_some(), "{} cannot be emulated", board.name);
+    }
+    let folders = std::fs::read_dir(kit_boards()).unwrap();
+    for folder in folders.map(|entry| entry.unwrap()) {
+        if folder.file_type().unwrap().is_dir() {
+            let name = folder.file_name().into_string().unwrap();
+            assert!(boards.names().contains(&name), "{name} has no board.toml");
+        }
+    }
+}
+
+#[test]
+fn a_minimal_board_needs_no_emulation() {
+    let (_guard, folder) = folder_with(MINIMAL);
+    let board = Board::read(&folder).unwrap();
+    assert_eq!(board.name, "some-board");
+    assert_eq!(board.qemu, None);
+    assert_eq!(board.overlay, None);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place() {
+    let (_guard, folder) = folder_with(&MINIMAL.replace("baud", "bauds"));
+    let error = Board::read(&folder).unwrap_err();
+    let Error::Parse { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(source.to_string().contains("bauds"), "{source}");
+}
+
+#[test]
+fn a_device_tree_outside_of_the_kernel_package_is_refused() {
+    for tree in ["/etc/passwd", "../x.dtb"] {
+        let kernel = format!("[kernel]\ndevice_tree = {tree:?}");
+        let (_guard, folder) = folder_with(&MINIMAL.replace("[kernel]", &kernel));
+        let error = Board::read(&folder).unwrap_err().to_string();
+        assert!(error.contains("not a path below the dtb folder"), "{error}");
+    }
+}
+
+#[test]
+fn an_emulated_board_must_give_the_agent_exactly_one_port() {
+    let qemu = "[qemu]\nmachine = \"x\"\nmemory = \"1G\"\ncpus = 1\nserial = [\"console\"]\n";
+    let (_guard, folder) = folder_with(&format!("{MINIMAL}{qemu}"));
+    let error = Board::read(&folder).unwrap_err().to_string();
+    assert!(error.contains("name the agent 0 times"), "{error}");
+}
+
+#[test]
+fn an_overlay_without_a_device_tree_is_refused() {
+    let (_guard, folder) = folder_with(MINIMAL);
+    std::fs::write(folder.join("overlay.dtso"), "/dts-v1/; /plugin/;").unwrap();
+    let error = Board::read(&folder).unwrap_err().to_string();
+    assert!(error.contains("no kernel.device_tree"), "{error}");
+}
+
+#[test]
+fn a_wrong_name_suggests_the_near_ones() {
+    let boards = Boards::find(&kit_boards()).unwrap();
+    for wrong in ["raspberry-pi-3", "raspberypi3b", "pi-3b", "raspberry_pi_3b"] {
+        let error = boards.board(wrong).unwrap_err();
+        let Error::Unknown { near, .. } = &error else {
+            panic!("{error:?}");
+        };
+        let first = near.first().map(String::as_str);
+        assert_eq!(first, Some("raspberry-pi-3b"), "for {wrong}: {near:?}");
+    }
+    let error = boards.board("zx81").unwrap_err().to_string();
+    assert!(error.contains("there are raspberry-pi-3b"), "{error}");
+}
