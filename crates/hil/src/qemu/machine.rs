@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! An emulated board that has been switched on.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use board_spec::Board;
+use command_fds::{CommandFdExt, FdMapping};
+
+use super::Images;
+use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, arguments};
+use super::monitor::Monitor;
+use crate::Error;
+
+/// How long the emulator may take to end by itself before it is killed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A running emulator. Dropping it ends the process.
+#[derive(Debug)]
+pub struct Machine {
+    process: Child,
+    monitor: Monitor,
+    stderr: Option<JoinHandle<String>>,
+    console: Option<UnixStream>,
+    agent: Option<UnixStream>,
+}
+
+impl Machine {
+    /// Switches `board` on. `program` runs `qemu-system-aarch64`, wherever that is installed, and
+    /// must hand on the file descriptors it inherits; the arguments are added here.
+    ///
+    /// # Errors
+    ///
+    /// When the board has no emulation or the process cannot be started.
+    pub fn start(mut program: Command, board: &Board, images: &Images) -> Result<Self, Error> {
+        let qemu = board.qemu.as_ref().ok_or_else(|| Error::NotEmulated {
+            board: board.name.clone(),
+        })?;
+        let mut pairs = Vec::new();
+        let mut mappings = Vec::new();
+        for child_fd in [CONSOLE_FD, AGENT_FD, MONITOR_FD] {
+            let (ours, theirs) = UnixStream::pair().map_err(Error::Channel)?;
+            let parent_fd = OwnedFd::from(theirs);
+            mappings.push(FdMapping {
+                parent_fd,
+                child_fd,
+            });
+            pairs.push(ours);
+        }
+        program
+            .args(arguments(board, qemu, images))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .fd_mappings(mappings)
+            .map_err(|collision| Error::Channel(io::Error::other(collision)))?;
+        let mut process = program.spawn().map_err(Error::Start)?;
+        // The command owns the emulator's halves: without them the end would not be seen.
+        drop(program);
+        let stderr = process.stderr.take().map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                // An unreadable pipe only costs the explanation.
+                let _ = pipe.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        });
+        let [console, agent, monitor] = <[UnixStream; 3]>::try_from(pairs)
+            .map_err(|_| Error::Channel(io::Error::other("a channel is missing")))?;
+        Ok(Self {
+            process,
+            monitor: Monitor::new(monitor).map_err(Error::Channel)?,
+            stderr,
+            console: Some(console),
+            agent: Some(agent),
+        })
+    }
+
+    /// The emulator's process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Hands out the console; there is one reader.
+    pub(crate) fn take_console(&mut self) -> Option<UnixStream> {
+        self.console.take()
+    }
+
+    /// Hands out the agent's port; there is one reader.
+    pub(crate) fn take_agent(&mut self) -> Option<UnixStream> {
+        self.agent.take()
+    }
+
+    /// Ends the emulator: by its monitor, or, if that does not help, by killing it.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be waited for.
+    pub fn stop(&mut self) -> io::Result<ExitStatus> {
+        // A process that has ended already refuses the command, and that is fine.
+        let _ = self.monitor.quit();
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.process.kill()?;
+        self.process.wait()
+    }
+
+    /// Stops the emulator and returns how it ended and what it said on standard error.
+    pub(crate) fn end(&mut self) -> (String, String) {
+        let status = match self.stop() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
+        (status, stderr.unwrap_or_default())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Nothing can be done about a process that cannot even be waited for.
+        let _ = self.stop();
+    }
+}
