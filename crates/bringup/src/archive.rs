@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Debian's package archive, asked through apt in the toolbox.
+//!
+//! apt proves by the archive's signature that a package is Debian's; the lock file's hash proves
+//! that it is the very one that was asked for. apt's own files are kept in the cache, and only
+//! the suite that carries the kernels is read.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Cache;
+use crate::exit::Exit;
+use crate::external;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::Step;
+use crate::stamp::sha256_of;
+use crate::toolbox::{ARCHIVE, Access, Toolbox};
+
+/// One version of one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Package {
+    /// Its name.
+    pub(crate) name: String,
+    /// `arm64` or `all`.
+    pub(crate) architecture: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Size of the .deb file, bytes.
+    pub(crate) size: u64,
+    /// SHA-256 of the .deb file, hexadecimal.
+    pub(crate) sha256: String,
+}
+
+impl Package {
+    /// Name of its file in the cache.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}_{}_{}.deb", self.name, self.version, self.architecture)
+    }
+
+    /// As apt wants to hear it.
+    fn request(&self) -> String {
+        let architecture = match self.architecture.as_str() {
+            "all" => String::new(),
+            other => format!(":{other}"),
+        };
+        format!("{}{architecture}={}", self.name, self.version)
+    }
+}
+
+/// One suite of the archive, as apt knows it.
+#[derive(Debug)]
+pub(crate) struct Archive<'a> {
+    toolbox: &'a Toolbox,
+    folder: PathBuf,
+}
+
+impl<'a> Archive<'a> {
+    /// Reads what `suite` offers now.
+    pub(crate) fn refresh(
+        toolbox: &'a Toolbox,
+        cache: &Cache,
+        mirror: &str,
+        suite: &str,
+        step: &Step,
+    ) -> Result<Self> {
+        let folder = cache.folder("archive")?;
+        for sub in ["lists/partial", "cache/archives/partial", "packages"] {
+            cache.folder(&format!("archive/{sub}"))?;
+        }
+        let list = format!("deb [arch=amd64,arm64] {mirror} {suite} main\n");
+        let path = folder.join("sources.list");
+        std::fs::write(&path, list)
+            .or_environment(|| format!("cannot write {}", path.display()))?;
+        let archive = Self { toolbox, folder };
+        let mut update = archive.apt("apt-get");
+        // Without this, apt calls it a success when nothing could be fetched.
+        update.args([
+            "-o",
+            "APT::Update::Error-Mode=any",
+            "-o",
+            "Acquire::Retries=3",
+            "update",
+        ]);
+        external::run(&mut update, step, Exit::Environment).map_err(|failure| {
+            failure
+                .help(format!(
+                    "is the Debian mirror {mirror} reachable from here?"
+                ))
+                .help("BRINGUP_DEBIAN_MIRROR chooses another one")
+        })?;
+        Ok(archive)
+    }
+
+    /// Names of the packages that begin with `prefix`.
+    pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut command = self.apt("apt-cache");
+        let names = external::output(command.args(["pkgnames", prefix]))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// The newest version of a package, or this version, if the archive has it.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        architecture: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Package>> {
+        let mut command = self.apt("apt-cache");
+        let qualified = match architecture {
+            "all" => name.to_owned(),
+            other => format!("{name}:{other}"),
+        };
+        command.args(["show", "--all-versions", &qualified]);
+        // apt-cache calls an unknown package an error.
+        let output = command
+            .output()
+            .or_environment(|| "cannot start apt-cache")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut found = text.split("\n\n").filter_map(paragraph);
+        Ok(found.find(|package| {
+            package.architecture == architecture && version.is_none_or(|v| package.version == v)
+        }))
+    }
+
+    /// Fetches these packages into the cache, each proven by its hash.
+    pub(crate) fn fetch(&self, packages: &[Package], step: &Step) -> Result<()> {
+        let partial = self.folder.join("packages.partial");
+        crate::cache::remove(&partial)?;
+        std::fs::create_dir(&partial)
+            .or_environment(|| format!("cannot make the folder {}", partial.display()))?;
+        let requests = packages.iter().map(Package::request);
+        let mut download = self.apt_in("apt-get", &format!("{ARCHIVE}/packages.partial"));
+        download
+            .args(["-o", "Acquire::Retries=3", "download"])
+            .args(requests);
+        external::run(&mut download, step, Exit::Environment)?;
+        let fetched = std::fs::read_dir(&partial).or_environment(|| "cannot list the downloads")?;
+        let mut hashes = Vec::new();
+        for entry in fetched {
+            let path = entry.or_environment(|| "cannot list the downloads")?.path();
+            hashes.push((sha256_of(&path)?, path));
+        }
+        for package in packages {
+            let Some((_, path)) = hashes.iter().find(|(hash, _)| *hash == package.sha256) else {
+                return Err(wrong_hash(package, "the file that was downloaded"));
+            };
+            let place = self.folder.join("packages").join(package.file_name());
+            std::fs::rename(path, &place)
+                .or_environment(|| format!("cannot rename {}", path.display()))?;
+        }
+        crate::cache::remove(&partial)
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        self.apt_in(program, ARCHIVE)
+    }
+
+    fn apt_in(&self, program: &str, folder: &str) -> Command {
+        let mut command = self
+            .toolbox
+            .enter()
+            .mount(&self.folder, ARCHIVE, Access::Write)
+            .mount(&self.toolbox.state(), "/var", Access::Read)
+            .folder(folder)
+            .program(program);
+        for option in [
+            format!("Dir::Etc::sourcelist={ARCHIVE}/sources.list"),
+            "Dir::Etc::sourceparts=-".to_owned(),
+            format!("Dir::State::lists={ARCHIVE}/lists"),
+            format!("Dir::Cache={ARCHIVE}/cache"),
+            // There is no other user in the toolbox to drop privileges to.
+            "APT::Sandbox::User=root".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+            "quiet=1".to_owned(),
+        ] {
+            command.args(["-o", &option]);
+        }
+        command
+    }
+}
+
+/// A file in the cache that holds this package, if it is there; one with a wrong hash is refused.
+pub(crate) fn cached(cache: &Cache, package: &Package) -> Result<Option<PathBuf>> {
+    let path = cache.entry("archive/packages").join(package.file_name());
+    if !path.is_file() {
+        return Ok(None);
+    }
+    if sha256_of(&path)? == package.sha256 {
+        return Ok(Some(path));
+    }
+    Err(
+        wrong_hash(package, &path.display().to_string()).help(format!(
+            "if the lock file is right, remove {}",
+            path.display()
+        )),
+    )
+}
+
+/// Says that something is not what the lock file names.
+pub(crate) fn wrong_hash(package: &Package, what: &str) -> Failure {
+    Failure::new(
+        Exit::Environment,
+        format!(
+            "{what} is not {} {} as the lock file names it (sha256 {})",
+            package.name, package.version, package.sha256
+        ),
+    )
+    .help("`cargo bringup kernel status` compares the lock file with the archive")
+}
+
+/// Where packages are kept, as the toolbox sees it.
+pub(crate) fn packages_folder(cache: &Cache) -> PathBuf {
+    cache.entry("archive/packages")
+}
+
+/// Reads one paragraph of `apt-cache show`.
+fn paragraph(text: &str) -> Option<Package> {
+    let field = |name: &str| {
+        let value = |line: &str| {
+            line.strip_prefix(name)?
+                .strip_prefix(": ")
+                .map(str::to_owned)
+        };
+        text.lines().find_map(value)
+    };
+    Some(Package {
+        name: field("Package")?,
+        architecture: field("Architecture")?,
+        version: field("Version")?,
+        size: field("Size")?.parse().ok()?,
+        sha256: field("SHA256")?,
+    })
+}
+
+/// Whether all of these are in the cache already.
+pub(crate) fn all_cached(cache: &Cache, packages: &[Package]) -> Result<bool> {
+    for package in packages {
+        if cached(cache, package)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Unpacks a package's files into `folder`; no maintainer script runs.
+pub(crate) fn unpack(
+    toolbox: &Toolbox,
+    cache: &Cache,
+    package: &Package,
+    folder: &Path,
+    step: &Step,
+) -> Result<()> {
+    let mut command = toolbox
+        .enter()
+        .mount(&packages_folder(cache), ARCHIVE, Access::Read)
+        .mount(folder, crate::toolbox::OUTPUT, Access::Write)
+        .program("dpkg-deb");
+    let file = format!("{ARCHIVE}/{}", package.file_name());
+    external::run(
+        command.args(["--extract", &file, crate::toolbox::OUTPUT]),
+        step,
+        Exit::Environment,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_of_apt_is_read() {
+        let text = "Package: linux-headers-7.3.4+deb13-arm64\nSource: linux\n\
+                    Version: 7.3.4-1~bpo13+1\nArchitecture: arm64\nSize: 2101472\n\
+                    Filename: pool/x.deb\nSHA256: 469a205b\nDescription: Package: not this\n";
+        let package = paragraph(text).unwrap();
+        assert_eq!(package.name, "linux-headers-7.3.4+deb13-arm64");
+        assert_eq!(package.size, 2_101_472);
+        assert_eq!(
+            package.request(),
+            "linux-headers-7.3.4+deb13-arm64:arm64=7.3.4-1~bpo13+1"
+        );
+        assert_eq!(paragraph("Package: x\nVersion: 1\n"), None);
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit;
+use crate::setup::Choices;
+
+/// Board bring-up: from a clone to your own Rust kernel driver on an ARM board.
+#[derive(Debug, Parser)]
+#[command(name = "bringup", bin_name = "cargo bringup", version, after_help = exit::HELP)]
+pub(crate) struct Cli {
+    /// Show everything that the programs behind a step print.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Boot a board, load the driver and show what each mechanism exchanged with it.
+    Demo(Demo),
+    /// Run every test there is: on this PC, of the driver's source, and on a booted board.
+    Test(Test),
+    /// Check what this PC has and lacks, with the command that mends each problem.
+    Doctor(Json),
+    /// List the boards.
+    Boards(Json),
+    /// The kernel that modules are built for and boards boot.
+    #[command(subcommand)]
+    Kernel(Kernel),
+    /// The driver in kmod.
+    #[command(subcommand)]
+    Module(Module),
+    /// Remove what was built from this checkout, and with --cache the cache too.
+    Clean(Clean),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetUp {
+    /// Install nothing on this PC; print the command that would.
+    #[arg(long)]
+    no_install: bool,
+
+    /// Take no other kernel than the lock file names, even if the archive no longer has it.
+    #[arg(long)]
+    locked: bool,
+}
+
+impl SetUp {
+    pub(crate) fn choices(&self) -> Choices {
+        Choices {
+            may_install: !self.no_install,
+            locked: self.locked,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Which board; `cargo bringup boards` lists them and names the default.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) board: Option<String>,
+
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Leave the board on afterwards, its console on the screen, until Ctrl-C.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) keep_running: bool,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Which boards to boot; may be given several times [default: all that can be emulated].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) board: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Json {
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kernel {
+    /// Compare the lock file with the archive and the cache.
+    Status(Json),
+    /// Write the newest kernel that takes Rust modules into the lock file.
+    Update(Locking),
+    /// Prove that the recreated Rust metadata is the locked kernel's.
+    Check(Checking),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Locking {
+    /// The suite of the archive to look in [default: the lock file's].
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+
+    /// Stay within this series, for example 7.3.
+    #[arg(long, value_name = "X.Y")]
+    pub(crate) series: Option<String>,
+
+    /// Install nothing on this PC; print the command that would.
+    #[arg(long)]
+    pub(crate) no_install: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Checking {
+    #[command(flatten)]
+    pub(crate) json: Json,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Module {
+    /// Build it.
+    Build(Build),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// `stock` for the locked kernel, or the path of a kernel build folder that is prepared for
+    /// modules and configured with CONFIG_RUST.
+    #[arg(long, value_name = "stock|PATH", default_value = "stock")]
+    pub(crate) kernel: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// Remove toolbox, kernels and downloads too.
+    #[arg(long)]
+    pub(crate) cache: bool,
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup doctor`: what this PC has and lacks. It changes nothing and fetches nothing.
+
+use std::process::Command;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::print_json;
+use crate::cache::{Cache, gibibytes};
+use crate::cli::Json;
+use crate::exit::Exit;
+use crate::external;
+use crate::failure::Result;
+use crate::kernel::{Lock, prepare};
+use crate::repository::Repository;
+use crate::toolbox::{self, Toolbox};
+use crate::{archive, host, mirror};
+
+/// What an empty cache grows to, with room for what is made on the way, in bytes.
+const SPACE: u64 = 8 << 30;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// What was looked at.
+    what: String,
+    state: State,
+    /// What was found, or why it is a problem.
+    why: String,
+    /// The command that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// As it should be.
+    Ok,
+    /// The next command that needs it makes it.
+    Later,
+    /// Something must be done first.
+    Problem,
+}
+
+#[derive(Serialize)]
+struct Document {
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+impl Finding {
+    fn new(what: impl Into<String>, state: State, why: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            state,
+            why: why.into(),
+            mend: None,
+        }
+    }
+
+    fn mend(mut self, command: impl Into<String>) -> Self {
+        self.mend = Some(command.into());
+        self
+    }
+}
+
+pub(super) fn run(options: &Json) -> Result<Exit> {
+    let repository = Repository::find()?;
+    let mut findings = host_packages();
+    findings.push(sandbox());
+    findings.extend(subordinate_ids());
+    findings.push(debian_mirror());
+    findings.extend(cache_and_contents(&repository)?);
+    let ok = findings
+        .iter()
+        .all(|finding| finding.state != State::Problem);
+    let exit = if ok { Exit::Ok } else { Exit::Environment };
+    if options.json {
+        print_json(&Document { ok, findings })?;
+        return Ok(exit);
+    }
+    for finding in &findings {
+        show(finding);
+    }
+    Ok(exit)
+}
+
+fn show(finding: &Finding) {
+    let (mark, colour) = match finding.state {
+        State::Ok => ("ok", AnsiColor::Green),
+        State::Later => ("later", AnsiColor::Yellow),
+        State::Problem => ("PROBLEM", AnsiColor::Red),
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    anstream::println!("{style}{mark:7}{style:#} {}: {}", finding.what, finding.why);
+    if let Some(command) = &finding.mend {
+        anstream::println!("        {command}");
+    }
+}
+
+fn host_packages() -> Vec<Finding> {
+    host::requirements()
+        .map(|requirement| {
+            let what = format!("package {}", requirement.package);
+            if requirement.is_met() {
+                Finding::new(what, State::Ok, requirement.why)
+            } else {
+                Finding::new(
+                    what,
+                    State::Problem,
+                    format!("missing; it {}", requirement.why),
+                )
+                .mend(host::install_command(&[requirement.package]))
+            }
+        })
+        .collect()
+}
+
+/// Some systems forbid what bubblewrap needs.
+fn sandbox() -> Finding {
+    let what = "sandbox";
+    if !host::has_program("bwrap") {
+        return Finding::new(what, State::Problem, "bubblewrap is missing")
+            .mend(host::install_command(&["bubblewrap"]));
+    }
+    let mut trial = Command::new("bwrap");
+    trial.args([
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "true",
+    ]);
+    match external::output(&mut trial) {
+        Ok(_) => Finding::new(what, State::Ok, "bubblewrap can run programs"),
+        Err(failure) => Finding::new(what, State::Problem, failure.summary())
+            .mend("sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"),
+    }
+}
+
+/// An ordinary user makes the toolbox with a range of subordinate ids.
+fn subordinate_ids() -> Option<Finding> {
+    if host::is_root() {
+        return None;
+    }
+    let what = "subordinate ids";
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
+        .ok()
+        .flatten()?;
+    let (name, id) = (user.name, user.uid.to_string());
+    let has_range = |file: &str| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|line| {
+            let mut fields = line.split(':');
+            fields
+                .next()
+                .is_some_and(|owner| owner == name || owner == id)
+                && fields
+                    .nth(1)
+                    .and_then(|count| count.parse().ok())
+                    .is_some_and(|n: u32| n >= 65536)
+        })
+    };
+    if has_range("/etc/subuid") && has_range("/etc/subgid") {
+        return Some(Finding::new(what, State::Ok, format!("{name} has a range")));
+    }
+    Some(
+        Finding::new(
+            what,
+            State::Problem,
+            format!("{name} has no range of 65536 in /etc/subuid and /etc/subgid"),
+        )
+        .mend(format!(
+            "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"
+        )),
+    )
+}
+
+fn debian_mirror() -> Finding {
+    match mirror::find() {
+        Ok(mirror) => Finding::new("mirror", State::Ok, mirror),
+        Err(failure) => {
+            let finding = Finding::new("mirror", State::Problem, failure.summary());
+            failure
+                .help_lines()
+                .first()
+                .into_iter()
+                .fold(finding, |f, help| f.mend(help.clone()))
+        }
+    }
+}
+
+fn cache_and_contents(repository: &Repository) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let cache = match Cache::open() {
+        Ok(cache) => cache,
+        Err(failure) => {
+            return Ok(vec![
+                Finding::new("cache", State::Problem, failure.summary())
+                    .mend("export BRINGUP_CACHE=/a/folder/of/yours"),
+            ]);
+        }
+    };
+    let place = cache.root().display().to_string();
+    findings.push(Finding::new("cache", State::Ok, place.clone()));
+    let toolbox_folder = cache.entry(&format!("toolbox-{}", toolbox::key()));
+    let lock = Lock::read(&repository.kernel_lock());
+    let kernel = lock
+        .as_ref()
+        .ok()
+        .map(|lock| cache.entry(&prepare::entry_name(lock)));
+    let is_full = toolbox_folder.is_dir() && kernel.as_ref().is_some_and(|path| path.is_dir());
+    let free = cache.free_bytes()?;
+    let needed = if is_full { SPACE / 8 } else { SPACE };
+    let disk = format!("{} free in {place}", gibibytes(free));
+    findings.push(if free >= needed {
+        Finding::new("disk space", State::Ok, disk)
+    } else {
+        let why = format!("{disk}, {} are needed", gibibytes(needed));
+        Finding::new("disk space", State::Problem, why)
+            .mend("export BRINGUP_CACHE=/a/folder/on/a/larger/disk")
+    });
+    findings.extend(toolbox_findings(
+        &toolbox::at(&toolbox_folder),
+        toolbox_folder.is_dir(),
+    ));
+    match lock {
+        Err(failure) => findings.push(
+            Finding::new("kernel lock", State::Problem, failure.summary())
+                .mend("cargo bringup kernel update"),
+        ),
+        Ok(lock) => {
+            findings.push(Finding::new("kernel lock", State::Ok, lock.release.clone()));
+            findings.push(kernel_finding(&cache, &lock));
+        }
+    }
+    Ok(findings)
+}
+
+fn toolbox_findings(toolbox: &Toolbox, exists: bool) -> Vec<Finding> {
+    if !exists {
+        return vec![
+            Finding::new(
+                "toolbox",
+                State::Later,
+                "the first demo makes it, about a minute",
+            ),
+            Finding::new("QEMU", State::Later, "comes with the toolbox"),
+        ];
+    }
+    [("toolbox", "rustc"), ("QEMU", "qemu-system-aarch64")]
+        .map(|(what, program)| {
+            match external::output(toolbox.enter().program(program).arg("--version")) {
+                Ok(version) => {
+                    let line = version.lines().next().unwrap_or_default().to_owned();
+                    Finding::new(what, State::Ok, line)
+                }
+                Err(failure) => Finding::new(what, State::Problem, failure.summary())
+                    .mend("cargo bringup clean --cache"),
+            }
+        })
+        .into()
+}
+
+fn kernel_finding(cache: &Cache, lock: &Lock) -> Finding {
+    if cache.entry(&prepare::entry_name(lock)).is_dir() {
+        return Finding::new("kernel", State::Ok, "ready for modules, its symbols proven");
+    }
+    match archive::all_cached(cache, &lock.packages) {
+        Ok(true) => Finding::new(
+            "kernel",
+            State::Later,
+            "fetched; the first demo makes it ready",
+        ),
+        Ok(false) => Finding::new("kernel", State::Later, "the first demo fetches it"),
+        Err(failure) => {
+            let finding = Finding::new("kernel", State::Problem, failure.summary());
+            finding.mend("cargo bringup clean --cache")
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The commands, one file each.
+
+mod boards;
+mod clean;
+mod demo;
+mod doctor;
+mod kernel;
+mod module;
+mod test;
+
+use serde::Serialize;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::failure::{OrFail, Result};
+use crate::progress::Progress;
+use crate::repository::Repository;
+
+/// Runs the command that was asked for.
+pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
+    let repository = Repository::find()?;
+    let progress = Progress::new(cli.verbose, repository.output().join("log"));
+    match &cli.command {
+        Command::Demo(options) => demo::run(options, &progress),
+        Command::Test(options) => test::run(options, &progress),
+        Command::Doctor(options) => doctor::run(options),
+        Command::Boards(options) => boards::run(options),
+        Command::Kernel(command) => kernel::run(command, &progress),
+        Command::Module(command) => module::run(command, &progress),
+        Command::Clean(options) => clean::run(options, &progress),
+    }
+}
+
+/// Prints a document on standard output.
+fn print_json(document: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)
+        .or_fail(Exit::Infrastructure, || "cannot write JSON")?;
+    anstream::println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the source must be besides correct. Everything runs in the toolbox, so a check's verdict
+//! is the same on every PC, and the workspace is proven to build with its minimum compiler.
+
+use super::summary::Counts;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::module;
+use crate::progress::Progress;
+use crate::setup::Setup;
+use crate::target_programs;
+
+type Check = fn(&Setup, &Progress) -> Result<()>;
+
+const CHECKS: [(&str, Check); 4] = [
+    (
+        "kmod is formatted as the kernel wants it",
+        module::lint::formatting,
+    ),
+    (
+        "kmod builds without a warning of clippy",
+        module::lint::clippy,
+    ),
+    ("the workspace is formatted", target_programs::formatting),
+    (
+        "the workspace has no warning of clippy",
+        target_programs::clippy,
+    ),
+];
+
+/// Runs all checks; one that finds something does not keep the next from running.
+pub(super) fn run(setup: &Setup, progress: &Progress) -> Result<Counts> {
+    anstream::println!("\nrunning {} checks of the source", CHECKS.len());
+    let mut counts = Counts::default();
+    let mut failures: Vec<Failure> = Vec::new();
+    for (name, check) in CHECKS {
+        let passed = match check(setup, progress) {
+            Ok(()) => true,
+            Err(failure) if failure.exit() == Exit::Build => {
+                failures.push(failure);
+                false
+            }
+            Err(failure) => return Err(failure),
+        };
+        anstream::println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        counts = counts.plus(Counts::one(passed));
+    }
+    for failure in failures {
+        failure.print();
+    }
+    anstream::println!("\n{}", counts.line());
+    Ok(counts)
+}

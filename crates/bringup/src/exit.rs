@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the program's exit code means.
+
+use std::process::ExitCode;
+
+/// The exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Everything asked for was done, and every test passed.
+    Ok = 0,
+    /// What was tested is broken: a test or a room failed.
+    TestFailed = 1,
+    /// The command line is wrong, or the request was refused.
+    Refused = 2,
+    /// This PC lacks something: a package, disk space, the network, a right.
+    Environment = 3,
+    /// The bench failed: the emulator, the console, the agent.
+    Infrastructure = 4,
+    /// A bound of time was passed.
+    Timeout = 5,
+    /// The source does not build, or is not as the formatter or the linter wants it.
+    Build = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // CAST: the enum is `repr(u8)`.
+        Self::from(exit as u8)
+    }
+}
+
+/// The table of exit codes, for `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  ok
+  1  a test failed
+  2  wrong usage, or refused
+  3  this PC lacks something: a package, disk space, the network
+  4  the bench failed: the emulator, the console, the agent
+  5  a bound of time was passed
+  6  the source does not build
+
+Environment:
+  BRINGUP_CACHE          where downloads and everything made from them are kept
+                         (default: ~/.cache/bringup)
+  BRINGUP_DEBIAN_MIRROR  the Debian mirror to use (default: this PC's own, from its apt
+                         configuration)
+  NO_COLOR               no colours";

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Runs other programs, keeps what they print, and explains how they failed.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::Step;
+
+/// How many of a failed program's last lines are shown.
+const SHOWN: usize = 20;
+
+/// What a shell would be given to run the same.
+pub(crate) fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Runs a program to its end; a failure to succeed is a failure with this exit code.
+pub(crate) fn run(command: &mut Command, step: &Step, exit: Exit) -> Result<()> {
+    run_each_line(command, step, exit, &mut |_| {})
+}
+
+/// The same, and hands each line of standard output to `each`.
+pub(crate) fn run_each_line(
+    command: &mut Command,
+    step: &Step,
+    exit: Exit,
+    each: &mut dyn FnMut(&str),
+) -> Result<()> {
+    step.line(&format!("$ {}", command_line(command)));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_environment(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+    let (sender, lines) = channel();
+    let stdout = child
+        .stdout
+        .take()
+        .map(|pipe| read(pipe, true, sender.clone()));
+    let stderr = child.stderr.take().map(|pipe| read(pipe, false, sender));
+    let mut last = VecDeque::new();
+    for (is_stdout, line) in lines {
+        step.line(&line);
+        if is_stdout {
+            each(&line);
+        }
+        if last.len() == SHOWN {
+            last.pop_front();
+        }
+        last.push_back(line);
+    }
+    for thread in [stdout, stderr].into_iter().flatten() {
+        // A reader that panicked has lost lines, not the program's result.
+        let _ = thread.join();
+    }
+    let status = child
+        .wait()
+        .or_environment(|| "cannot wait for a program")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(explain(command, status, last, step, exit))
+}
+
+/// Sends each line, whatever its encoding.
+fn read<R: Read + Send + 'static>(
+    pipe: R,
+    is_stdout: bool,
+    sender: Sender<(bool, String)>,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while matches!(pipe.read_until(b'\n', &mut line), Ok(length) if length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            // The receiver lives until both readers have ended.
+            let _ = sender.send((is_stdout, text));
+            line.clear();
+        }
+    })
+}
+
+fn explain(
+    command: &Command,
+    status: ExitStatus,
+    last: VecDeque<String>,
+    step: &Step,
+    exit: Exit,
+) -> Failure {
+    let program = command.get_program().to_string_lossy();
+    let full = last
+        .iter()
+        .any(|line| line.contains("No space left on device"));
+    let failure = if full {
+        Failure::new(
+            Exit::Environment,
+            format!("{program} ran out of disk space"),
+        )
+        .help("free some space, then run the same command again; nothing half-made is kept")
+    } else {
+        Failure::new(exit, format!("{program} failed ({status})"))
+    };
+    failure
+        .evidence(last)
+        .help(format!("all it printed is in {}", step.log().display()))
+}
+
+/// Runs a program that ends soon and returns its standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .or_environment(|| format!("cannot start {program}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(
+        Exit::Environment,
+        format!("{} failed ({})", command_line(command), output.status),
+    )
+    .evidence(stderr.lines().map(str::to_owned)))
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The lock file: which kernel, to the byte.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Package;
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::stamp::Stamp;
+
+/// What stands at the top of the file.
+const HEADER: &str = "\
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# The kernel that kmod is built for and boards boot. Written by `cargo bringup kernel update`.
+
+";
+
+/// A kernel and the packages that make it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lock {
+    /// The suite of the archive that carries it.
+    pub(crate) suite: String,
+    /// The upstream series, for example `7.3`.
+    pub(crate) series: String,
+    /// `uname -r`.
+    pub(crate) release: String,
+    /// What `rustc --version` must print: symbols of Rust code depend on it.
+    pub(crate) rustc: String,
+    /// Source, headers, image, modules and device trees.
+    #[serde(rename = "package")]
+    pub(crate) packages: Vec<Package>,
+}
+
+impl Lock {
+    /// Reads the lock file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .or_fail(Exit::Refused, || format!("cannot read {}", path.display()))?;
+        let lock: Self = toml::from_str(&text)
+            .or_fail(Exit::Refused, || {
+                format!("cannot understand {}", path.display())
+            })
+            .map_err(|failure| failure.help("`cargo bringup kernel update` writes a new one"))?;
+        lock.check(path)?;
+        Ok(lock)
+    }
+
+    /// Names become paths and arguments: they must look like what they are.
+    fn check(&self, path: &Path) -> Result<()> {
+        let is_word = |text: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
+            text.chars().all(allowed) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        };
+        let of_packages = self.packages.iter();
+        let words = of_packages.flat_map(|p| [&p.name, &p.architecture, &p.version, &p.sha256]);
+        let mut words = words.chain([&self.suite, &self.series, &self.release]);
+        match words.find(|word| !is_word(word)) {
+            None => Ok(()),
+            Some(word) => Err(Failure::new(
+                Exit::Refused,
+                format!("{}: {word:?} is no name or version", path.display()),
+            )),
+        }
+    }
+
+    /// Writes the lock file, whole or not at all.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let unwritable = || format!("cannot write {}", path.display());
+        let text = toml::to_string(self).or_environment(unwritable)?;
+        let partial = path.with_extension("lock.partial");
+        std::fs::write(&partial, format!("{HEADER}{text}")).or_environment(unwritable)?;
+        std::fs::rename(&partial, path).or_environment(unwritable)
+    }
+
+    /// What distinguishes this kernel from all others.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let hashes = self.packages.iter().map(|package| package.sha256.as_str());
+        hashes.fold(Stamp::default().text(&self.release), Stamp::text)
+    }
+
+    /// The package whose name begins like this.
+    pub(crate) fn package(&self, prefix: &str) -> Result<&Package> {
+        let found = self
+            .packages
+            .iter()
+            .find(|package| package.name.starts_with(prefix));
+        found.ok_or_else(|| {
+            Failure::new(
+                Exit::Refused,
+                format!("the lock file names no package {prefix}*"),
+            )
+            .help("`cargo bringup kernel update` writes a new lock file")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Lock {
+        Lock {
+            suite: "trixie-backports".into(),
+            series: "7.3".into(),
+            release: "7.3.4+deb13-arm64".into(),
+            rustc: "rustc 1.85.1".into(),
+            packages: vec![Package {
+                name: "linux-source-7.3".into(),
+                architecture: "all".into(),
+                version: "7.3.4-1~bpo13+1".into(),
+                size: 1,
+                sha256: "ab".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.lock");
+        lock().write(&path).unwrap();
+        assert_eq!(Lock::read(&path).unwrap(), lock());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_could_be_a_path_or_an_option_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.lock");
+        for bad in ["../../etc", "-o", "", "a b"] {
+            let mut lock = lock();
+            lock.packages[0].version = bad.into();
+            lock.write(&path).unwrap();
+            assert_eq!(
+                Lock::read(&path).unwrap_err().exit(),
+                Exit::Refused,
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_hash_is_another_kernel() {
+        let mut other = lock();
+        other.packages[0].sha256 = "cd".into();
+        assert_ne!(other.stamp().key(), lock().stamp().key());
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Gets the kernel that the lock file names, or the nearest that the archive still has.
+//!
+//! Debian's archive keeps only the newest version of a package. When the locked one is gone, the
+//! newest of the same series takes its place for now; which one is remembered in the cache, so
+//! that every run says the same until the lock file is updated.
+
+use super::{Kernel, Lock, prepare, select};
+use crate::archive::{self, Archive, Package};
+use crate::cache::Cache;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::mirror;
+use crate::progress::{Progress, Step};
+use crate::toolbox::Toolbox;
+
+/// What getting a kernel needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Obtain<'a> {
+    pub(crate) toolbox: &'a Toolbox,
+    pub(crate) cache: &'a Cache,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Obtain<'_> {
+    /// The kernel, ready for modules. `locked` takes nothing but what the lock file names.
+    pub(crate) fn kernel(&self, lock: &Lock, locked: bool) -> Result<Kernel> {
+        let is_ready = self.cache.entry(&prepare::entry_name(lock)).is_dir();
+        if is_ready || archive::all_cached(self.cache, &lock.packages)? {
+            return self.prepare(lock);
+        }
+        let remembered = self.cache.entry(&substitute_name(lock));
+        if remembered.is_file() && !locked {
+            let substitute = Lock::read(&remembered)?;
+            let name = prepare::entry_name(&substitute);
+            if self.cache.entry(&name).is_dir() {
+                self.say_substituted(lock, &substitute);
+                return self.prepare(&substitute);
+            }
+        }
+        let bytes: u64 = lock.packages.iter().map(|package| package.size).sum();
+        let doing = format!("fetching {}, {} MB", lock.release, bytes / 1_000_000);
+        let step = self.progress.step("kernel", &doing)?;
+        let archive = self.refresh(&lock.suite, &step)?;
+        match missing(&archive, lock)? {
+            None => {
+                archive.fetch(&lock.packages, &step)?;
+                step.done(&format!("{} fetched, hashes as locked", lock.release));
+                self.prepare(lock)
+            }
+            Some(gone) if locked => Err(Failure::new(
+                Exit::Refused,
+                format!(
+                    "the archive no longer has {} {}, which the lock file names",
+                    gone.name, gone.version
+                ),
+            )
+            .help("without --locked the newest kernel of the same series takes its place")
+            .help("`cargo bringup kernel update` writes it into the lock file")),
+            Some(_) => {
+                let series = Some(lock.series.as_str());
+                let substitute = select::newest(
+                    &archive,
+                    self.toolbox,
+                    self.cache,
+                    &lock.suite,
+                    series,
+                    &step,
+                )?;
+                archive.fetch(&substitute.packages, &step)?;
+                step.done(&format!(
+                    "{} fetched instead of {}",
+                    substitute.release, lock.release
+                ));
+                self.say_substituted(lock, &substitute);
+                substitute.write(&remembered)?;
+                self.prepare(&substitute)
+            }
+        }
+    }
+
+    /// What the archive offers now.
+    pub(crate) fn refresh(&self, suite: &str, step: &Step) -> Result<Archive<'_>> {
+        let mirror = mirror::find()?;
+        Archive::refresh(self.toolbox, self.cache, &mirror, suite, step)
+    }
+
+    fn prepare(&self, lock: &Lock) -> Result<Kernel> {
+        prepare::ensure(self.toolbox, self.cache, lock, self.progress)
+    }
+
+    fn say_substituted(&self, lock: &Lock, substitute: &Lock) {
+        let version = |lock: &Lock| {
+            let package = lock.packages.first();
+            package.map_or_else(String::new, |package| package.version.clone())
+        };
+        self.progress.note(&format!(
+            "the archive no longer has kernel {} ({}) of the lock file; using {} ({}) of the same \
+             series, its symbols proven. `cargo bringup kernel update` writes it to the lock file",
+            lock.release,
+            version(lock),
+            substitute.release,
+            version(substitute)
+        ));
+    }
+}
+
+/// The file in the cache that remembers what takes the place of `lock`.
+fn substitute_name(lock: &Lock) -> String {
+    format!("instead-of-{}.lock", prepare::entry_name(lock))
+}
+
+/// The first locked package that the archive no longer has. One that it has with other bytes
+/// under the same version is no rotation but an error.
+pub(crate) fn missing(archive: &Archive<'_>, lock: &Lock) -> Result<Option<Package>> {
+    for package in &lock.packages {
+        let version = Some(package.version.as_str());
+        match archive.find(&package.name, &package.architecture, version)? {
+            None => return Ok(Some(package.clone())),
+            Some(offered) if offered.sha256 != package.sha256 => {
+                let what = format!("what the archive offers (sha256 {})", offered.sha256);
+                return Err(archive::wrong_hash(package, &what));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup`, the kit's program on the PC.
+//!
+//! From `git clone` to a Rust kernel driver on a board: it makes the toolbox and the kernel's
+//! metadata, builds module and programs, boots a board and shows what ran there. Human text goes
+//! to standard error, results to standard output; [`exit::Exit`] lists the exit codes.
+
+mod archive;
+mod cache;
+mod cli;
+mod command;
+mod device_tree;
+mod exit;
+mod external;
+mod failure;
+mod host;
+mod initramfs;
+mod kernel;
+mod mirror;
+mod module;
+mod progress;
+mod repository;
+mod run;
+mod setup;
+mod stamp;
+mod target_programs;
+mod toolbox;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match command::dispatch(&cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit().into()
+        }
+    }
+}

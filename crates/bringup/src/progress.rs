@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a person sees while a command works: one line per step, on standard error.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::{OrFail, Result};
+
+/// Widest title of a step.
+const TITLE: usize = 12;
+
+/// Prints steps.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    verbose: bool,
+    logs: PathBuf,
+}
+
+impl Progress {
+    /// Steps keep what their programs print in files below `logs`, and show it when `verbose`.
+    pub(crate) fn new(verbose: bool, logs: PathBuf) -> Self {
+        Self { verbose, logs }
+    }
+
+    /// Begins a step. `title` is one word; `doing` says what happens, for whoever waits.
+    pub(crate) fn step(&self, title: &str, doing: &str) -> Result<Step> {
+        std::fs::create_dir_all(&self.logs)
+            .or_environment(|| format!("cannot make the folder {}", self.logs.display()))?;
+        let path = self.logs.join(format!("{title}.log"));
+        let log =
+            File::create(&path).or_environment(|| format!("cannot write {}", path.display()))?;
+        let spinner = ProgressBar::new_spinner();
+        let template = format!("{{spinner}} {{prefix:{TITLE}}} {{elapsed}}  {{wide_msg}}");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            spinner.set_style(style);
+        }
+        spinner.set_prefix(title.to_owned());
+        spinner.set_message(doing.to_owned());
+        if spinner.is_hidden() || self.verbose {
+            anstream::eprintln!("  {title:TITLE$} {doing} ...");
+        } else {
+            spinner.enable_steady_tick(Duration::from_millis(120));
+        }
+        Ok(Step {
+            title: title.to_owned(),
+            doing: doing.to_owned(),
+            verbose: self.verbose,
+            spinner,
+            started: Instant::now(),
+            path,
+            log: Mutex::new(log),
+        })
+    }
+
+    /// Says something that is not the result of a step.
+    pub(crate) fn note(&self, text: &str) {
+        let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
+        anstream::eprintln!("{style}note:{style:#} {text}");
+    }
+}
+
+/// One step that has begun. Unless it is [done](Self::done), it ends without a line of its own,
+/// because a failure follows.
+#[derive(Debug)]
+pub(crate) struct Step {
+    title: String,
+    doing: String,
+    verbose: bool,
+    spinner: ProgressBar,
+    started: Instant,
+    path: PathBuf,
+    log: Mutex<File>,
+}
+
+impl Step {
+    /// Takes a line that a program of this step printed.
+    pub(crate) fn line(&self, line: &str) {
+        if let Ok(mut log) = self.log.lock() {
+            // A log that cannot be written must not end the work that it describes.
+            let _ = writeln!(log, "{line}");
+        }
+        if self.verbose {
+            anstream::eprintln!("    {line}");
+        } else {
+            let shown: String = line.chars().filter(|c| !c.is_control()).collect();
+            self.spinner.set_message(format!("{}: {shown}", self.doing));
+        }
+    }
+
+    /// Where the lines are kept.
+    pub(crate) fn log(&self) -> &Path {
+        &self.path
+    }
+
+    /// How long it has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends the step and says in a few words what came of it.
+    pub(crate) fn done(self, result: &str) {
+        let seconds = self.elapsed().as_secs_f64();
+        let style = Style::new().fg_color(Some(AnsiColor::Green.into()));
+        self.spinner.finish_and_clear();
+        anstream::eprintln!(
+            "{style}\u{2713}{style:#} {:TITLE$} {result} ({seconds:.1} s)",
+            self.title
+        );
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.spinner.finish_and_clear();
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where the kit's own files are.
+
+use std::path::{Path, PathBuf};
+
+use board_spec::{Board, Boards};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+
+/// The checkout that this program belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    root: PathBuf,
+}
+
+impl Repository {
+    /// Finds it: the nearest folder from here upwards that holds `kmod` and `boards`.
+    pub(crate) fn find() -> Result<Self> {
+        let here = std::env::current_dir().or_environment(|| "cannot tell the current folder")?;
+        let is_root =
+            |path: &&Path| path.join("kmod/Kbuild").is_file() && path.join("boards").is_dir();
+        match here.ancestors().find(is_root) {
+            Some(root) => Ok(Self {
+                root: root.to_path_buf(),
+            }),
+            None => Err(Failure::new(
+                Exit::Refused,
+                format!("{} is not within a checkout of the kit", here.display()),
+            )
+            .help("run this from the folder that you cloned")),
+        }
+    }
+
+    /// The top folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The driver's source.
+    pub(crate) fn kmod(&self) -> PathBuf {
+        self.root.join("kmod")
+    }
+
+    /// The source that the driver shares with user space.
+    pub(crate) fn abi(&self) -> PathBuf {
+        self.root.join("crates/dmacopy-uapi/src/abi")
+    }
+
+    /// The file that names the kernel.
+    pub(crate) fn kernel_lock(&self) -> PathBuf {
+        self.root.join("kmod/kernel.lock")
+    }
+
+    /// Where everything that is built from this checkout goes.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.root.join("target/bringup")
+    }
+
+    /// All boards.
+    pub(crate) fn boards(&self) -> Result<Boards> {
+        let path = self.root.join("boards");
+        Boards::find(&path).or_fail(Exit::Refused, || "cannot list the boards")
+    }
+
+    /// The board of this name, or the kit's default one.
+    pub(crate) fn board_or_default(&self, name: Option<&str>) -> Result<Board> {
+        let boards = self.boards()?;
+        let name = name.unwrap_or(boards.default_name());
+        boards.board(name).map_err(|error| {
+            Failure::new(Exit::Refused, "cannot use this board")
+                .because(error)
+                .help("`cargo bringup boards` lists them")
+        })
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Boots a board in QEMU and runs programs on it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent_wire::{Plan, Program};
+use board_spec::Board;
+use hil::qemu::{Images, Machine};
+use hil::{Limits, Observer, Outcome, Session};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::initramfs::{self, Packed};
+use crate::progress::Step;
+use crate::setup::Setup;
+use crate::toolbox::{Access, KERNEL, OUTPUT};
+use crate::{device_tree, module};
+
+/// A loaded PC takes several times the usual 5 s.
+const BOOT: Duration = Duration::from_secs(90);
+
+/// No program of the kit takes anywhere near this long.
+const RUN: Duration = Duration::from_secs(600);
+
+/// Where the driver is on the board.
+const MODULE_FOLDER: &str = "/lib/modules/bringup";
+
+/// Where programs are on the board.
+const PROGRAM_FOLDER: &str = "/bringup/bin";
+
+/// What is to be run on a board.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) board: &'a Board,
+    /// The driver to load.
+    pub(crate) module: &'a Path,
+    /// The agent, which is every other command on the board too.
+    pub(crate) agent: &'a Path,
+    /// More programs to pack.
+    pub(crate) programs: Vec<PathBuf>,
+    /// What to run: the program's path on the board, and its arguments.
+    pub(crate) commands: Vec<Vec<String>>,
+    /// Added to the kernel's command line.
+    pub(crate) kernel_arguments: Vec<String>,
+    pub(crate) keep_running: bool,
+}
+
+/// The path of a packed program on the board.
+pub(crate) fn path_on_board(program: &Path) -> String {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    format!("{PROGRAM_FOLDER}/{name}")
+}
+
+/// A board that has done its work and is still on.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) session: Session,
+    pub(crate) outcome: Outcome,
+}
+
+/// Boots the board and follows it until the agent has finished.
+pub(crate) fn boot(
+    setup: &Setup,
+    job: Job<'_>,
+    step: &Step,
+    observer: &mut dyn Observer,
+) -> Result<Running> {
+    let board = job.board;
+    let images = assemble(setup, &job, step)?;
+    setup.share()?;
+    let qemu = setup
+        .toolbox
+        .enter()
+        .mount(&setup.repository.output(), OUTPUT, Access::Read)
+        .mount(setup.kernel.folder(), KERNEL, Access::Read)
+        .program("qemu-system-aarch64");
+    let machine = Machine::start(qemu, board, &images).map_err(|error| failure(board, error))?;
+    let mut session = Session::new(machine);
+    let limits = Limits {
+        boot: BOOT,
+        run: RUN,
+    };
+    match session.follow(limits, observer) {
+        Ok(outcome) => Ok(Running { session, outcome }),
+        Err(error) => Err(failure(board, error).help(format!(
+            "all the board printed is in {}",
+            step.log().display()
+        ))),
+    }
+}
+
+/// Builds what the board boots from.
+fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
+    let board = job.board;
+    let mut files = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
+    files.push(Packed {
+        from: job.module.to_path_buf(),
+        to: format!("{MODULE_FOLDER}/{}", module::FILE),
+    });
+    let modules = files.iter().map(|file| file.to.clone()).collect();
+    files.extend(job.programs.iter().map(|program| Packed {
+        from: program.clone(),
+        to: path_on_board(program),
+    }));
+    let program = |command: &Vec<String>| Program {
+        command: command.clone(),
+        environment: BTreeMap::new(),
+    };
+    let plan = Plan {
+        port: board.agent.port.clone(),
+        modules,
+        programs: job.commands.iter().map(program).collect(),
+        keep_running: job.keep_running,
+    };
+    let name = format!("board/{}", board.name);
+    let folder = setup.output_folder(&name)?;
+    initramfs::write(&folder.join("initramfs.cpio"), job.agent, &plan, &files)?;
+    let mut kernel_arguments = vec!["quiet".to_owned()];
+    kernel_arguments.extend(job.kernel_arguments.iter().cloned());
+    Ok(Images {
+        kernel: Path::new(KERNEL).join(setup.kernel.image()),
+        initramfs: Path::new(OUTPUT).join(name).join("initramfs.cpio"),
+        device_tree: device_tree::build(setup, board, step)?,
+        kernel_arguments,
+    })
+}
+
+/// Which exit code a failed boot means, and what the console said last.
+fn failure(board: &Board, error: hil::Error) -> Failure {
+    let exit = match &error {
+        error if error.is_timeout() => Exit::Timeout,
+        hil::Error::NotEmulated { .. } => Exit::Refused,
+        // The driver is what is under test.
+        hil::Error::Panic { .. } | hil::Error::ModuleRefused { .. } => Exit::TestFailed,
+        _ => Exit::Infrastructure,
+    };
+    let evidence = error.evidence();
+    Failure::new(exit, format!("{} did not get through its work", board.name))
+        .because(error)
+        .evidence(evidence)
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Cross-builds the programs that run on the board, static, with the toolbox's own compiler.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde::Deserialize;
+
+use crate::exit::Exit;
+use crate::external;
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+use crate::setup::Setup;
+use crate::toolbox::{Access, CARGO, OUTPUT, SOURCE};
+
+/// The platform of the programs.
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// The profile in the workspace's Cargo.toml.
+const PROFILE: &str = "target";
+
+/// The program that is the agent, the tour and the rest on the board.
+const PROGRAM: &str = "bringup-target";
+
+/// The package whose tests run on the board.
+const TESTS: &str = "on-target";
+
+/// A test binary for the board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TestBinary {
+    /// Name of the file in `tests/`.
+    pub(crate) name: String,
+    /// Where it is on the PC.
+    pub(crate) path: PathBuf,
+}
+
+/// Builds the board's program and returns where it is.
+pub(crate) fn build_program(setup: &Setup, progress: &Progress) -> Result<PathBuf> {
+    let step = progress.step("programs", &format!("cross-building {PROGRAM}"))?;
+    let mut command = cargo(setup)?;
+    command.args(["build", "--package", PROGRAM, "--bin", PROGRAM]);
+    add_common(&mut command);
+    external::run(&mut command, &step, Exit::Build)?;
+    step.done(&format!("{PROGRAM} for {TARGET}"));
+    Ok(output(setup).join(TARGET).join(PROFILE).join(PROGRAM))
+}
+
+/// Builds the tests that run on the board.
+pub(crate) fn build_tests(setup: &Setup, progress: &Progress) -> Result<Vec<TestBinary>> {
+    let step = progress.step("target-tests", &format!("cross-building {TESTS}"))?;
+    let mut command = cargo(setup)?;
+    command.args(["test", "--no-run", "--package", TESTS]);
+    command.arg("--message-format=json-render-diagnostics");
+    add_common(&mut command);
+    let mut binaries = Vec::new();
+    external::run_each_line(&mut command, &step, Exit::Build, &mut |line| {
+        binaries.extend(test_binary(line));
+    })?;
+    if binaries.is_empty() {
+        return Err(Failure::new(
+            Exit::Build,
+            format!("package {TESTS} has no tests"),
+        ));
+    }
+    for binary in &mut binaries {
+        if let Ok(inside) = binary.path.strip_prefix(OUTPUT) {
+            binary.path = setup.repository.output().join(inside);
+        }
+    }
+    binaries.sort_by(|a, b| a.name.cmp(&b.name));
+    step.done(&format!("{} test binaries for {TARGET}", binaries.len()));
+    Ok(binaries)
+}
+
+/// Checks the formatting of the workspace.
+pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
+    let step = progress.step("fmt", "checking the formatting of the workspace")?;
+    let mut command = cargo(setup)?;
+    external::run(
+        command.args(["fmt", "--all", "--check"]),
+        &step,
+        Exit::Build,
+    )?;
+    step.done("the workspace is formatted");
+    Ok(())
+}
+
+/// Runs clippy over the workspace with the toolbox's compiler, the oldest that it promises to
+/// build with; a warning is a failure.
+pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
+    let step = progress.step("clippy", "checking the workspace with clippy")?;
+    let mut command = cargo(setup)?;
+    command.args(["clippy", "--workspace", "--all-targets", "--locked"]);
+    command.args(["--", "--deny", "warnings"]);
+    external::run(&mut command, &step, Exit::Build)?;
+    step.done("the workspace is clean under clippy");
+    Ok(())
+}
+
+fn output(setup: &Setup) -> PathBuf {
+    setup.repository.output().join("cargo")
+}
+
+fn cargo(setup: &Setup) -> Result<Command> {
+    let registry = setup.cache.folder("cargo")?;
+    let enter = setup
+        .toolbox
+        .enter()
+        .mount(setup.repository.root(), SOURCE, Access::Read)
+        .mount(&setup.repository.output(), OUTPUT, Access::Write)
+        .mount(&registry, CARGO, Access::Write)
+        .folder(SOURCE)
+        .env("CARGO_HOME", CARGO)
+        .env("CARGO_TARGET_DIR", format!("{OUTPUT}/cargo"));
+    Ok(enter.program("cargo"))
+}
+
+fn add_common(command: &mut Command) {
+    command.args(["--locked", "--target", TARGET, "--profile", PROFILE]);
+}
+
+/// A test binary that one of cargo's JSON messages tells of.
+fn test_binary(line: &str) -> Option<TestBinary> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        reason: String,
+        target: Target,
+        executable: Option<PathBuf>,
+        profile: Profile,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+        kind: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Profile {
+        test: bool,
+    }
+    let artifact: Artifact = serde_json::from_str(line).ok()?;
+    let is_test = artifact.reason == "compiler-artifact"
+        && artifact.profile.test
+        && artifact.target.kind.iter().any(|kind| kind == "test");
+    Some(TestBinary {
+        name: artifact.target.name,
+        path: artifact.executable.filter(|_| is_test)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_test_binaries_are_taken_from_cargos_messages() {
+        let message = |reason: &str, kind: &str, test: bool| {
+            format!(
+                r#"{{"reason":"{reason}","target":{{"name":"mmap","kind":["{kind}"]}},
+                "profile":{{"test":{test}}},"executable":"/out/mmap-1"}}"#
+            )
+        };
+        let found = test_binary(&message("compiler-artifact", "test", true)).unwrap();
+        assert_eq!(found.name, "mmap");
+        assert_eq!(found.path, PathBuf::from("/out/mmap-1"));
+        assert_eq!(
+            test_binary(&message("compiler-artifact", "lib", true)),
+            None
+        );
+        assert_eq!(
+            test_binary(&message("compiler-artifact", "test", false)),
+            None
+        );
+        assert_eq!(test_binary(&message("build-finished", "test", true)), None);
+        assert_eq!(test_binary("   Compiling x"), None);
+    }
+}

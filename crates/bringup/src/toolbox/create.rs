@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Makes the toolbox with mmdebstrap.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::Toolbox;
+use crate::cache::Cache;
+use crate::exit::Exit;
+use crate::external;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::{Progress, Step};
+use crate::stamp::Stamp;
+use crate::{host, mirror};
+
+/// The list of packages, with comments.
+const PACKAGES: &str = include_str!("packages.txt");
+
+/// The release that the toolbox is.
+pub(crate) const SUITE: &str = "trixie";
+
+/// About what a toolbox takes while it is made, in bytes.
+const BYTES: u64 = 4 << 30;
+
+/// The root file system, within the entry.
+const ROOT: &str = "root";
+
+/// Grows when a toolbox is made differently from the same list.
+const RECIPE: &str = "1";
+
+/// What distinguishes this toolbox from others.
+pub(crate) fn key() -> String {
+    Stamp::default()
+        .text(RECIPE)
+        .text(SUITE)
+        .text(&packages().join(" "))
+        .key()
+}
+
+fn packages() -> Vec<&'static str> {
+    let lines = PACKAGES.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect()
+}
+
+/// The toolbox, made if it is not in the cache yet.
+pub(crate) fn ensure(cache: &Cache, progress: &Progress) -> Result<Toolbox> {
+    let name = format!("toolbox-{}", key());
+    let entry = cache.entry(&name);
+    if entry.is_dir() {
+        return Ok(at(&entry));
+    }
+    let mirror = mirror::find()?;
+    let step = progress.step("toolbox", "making it from Debian packages, about a minute")?;
+    let entry = cache.make(&name, BYTES, |partial| {
+        let root = partial.join(ROOT);
+        bootstrap(partial, &root, &mirror, &step)?;
+        // A file to mount the PC's own over.
+        let resolv = root.join("etc/resolv.conf");
+        if !resolv.exists() {
+            std::fs::write(&resolv, "").or_environment(|| "cannot write etc/resolv.conf")?;
+        }
+        external::output(at(partial).enter().program("rustc").arg("--version")).map(drop)
+    })?;
+    step.done("made");
+    Ok(at(&entry))
+}
+
+/// The toolbox of this entry of the cache.
+pub(crate) fn at(entry: &Path) -> Toolbox {
+    Toolbox::at(entry.join(ROOT))
+}
+
+fn bootstrap(partial: &Path, root: &Path, mirror: &str, step: &Step) -> Result<()> {
+    let made = if host::is_root() {
+        let mut command = mmdebstrap("root");
+        command
+            .env("TMPDIR", partial)
+            .arg("--format=directory")
+            .arg(root)
+            .args(sources(mirror));
+        external::run(&mut command, step, Exit::Environment)
+    } else {
+        bootstrap_as_user(root, mirror, step)
+    };
+    made.map_err(|failure| {
+        failure
+            .help(format!(
+                "is the Debian mirror {mirror} reachable from here?"
+            ))
+            .help("BRINGUP_DEBIAN_MIRROR chooses another one")
+    })
+}
+
+/// An ordinary user's files cannot have other owners, so the root file system comes as a tar
+/// archive from a user namespace and is unpacked as this user's own.
+fn bootstrap_as_user(root: &Path, mirror: &str, step: &Step) -> Result<()> {
+    std::fs::create_dir(root).or_environment(|| format!("cannot make {}", root.display()))?;
+    let mut make = mmdebstrap("unshare");
+    make.arg("--format=tar").arg("-").args(sources(mirror));
+    let mut unpack = Command::new("tar");
+    // Device nodes can only be made by root; bubblewrap brings its own.
+    unpack
+        .args([
+            "--extract",
+            "--exclude=./dev/*",
+            "--no-same-owner",
+            "--directory",
+        ])
+        .arg(root);
+    step.line(&format!("$ {} |", external::command_line(&make)));
+    make.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut maker = make.spawn().or_environment(|| "cannot start mmdebstrap")?;
+    let archive = maker.stdout.take().map(Stdio::from);
+    let errors = maker.stderr.take();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        if let Some(mut errors) = errors {
+            // What cannot be read cannot be shown.
+            let _ = std::io::Read::read_to_string(&mut errors, &mut text);
+        }
+        text
+    });
+    let mut unpacker = unpack
+        .stdin(archive.unwrap_or_else(Stdio::null))
+        .spawn()
+        .or_environment(|| "cannot start tar")?;
+    let unpacked = unpacker.wait().or_environment(|| "cannot wait for tar")?;
+    let made = maker
+        .wait()
+        .or_environment(|| "cannot wait for mmdebstrap")?;
+    let errors = reader.join().unwrap_or_default();
+    errors.lines().for_each(|line| step.line(line));
+    if made.success() && unpacked.success() {
+        return Ok(());
+    }
+    let last = errors
+        .lines()
+        .rev()
+        .take(20)
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    Err(Failure::new(
+        Exit::Environment,
+        format!("the toolbox could not be made (mmdebstrap: {made}, tar: {unpacked})"),
+    )
+    .evidence(last.into_iter().rev())
+    .help(format!("all it printed is in {}", step.log().display()))
+    .help("an ordinary user needs a range of subordinate ids: `cargo bringup doctor` checks it"))
+}
+
+fn mmdebstrap(mode: &str) -> Command {
+    let mut command = Command::new("mmdebstrap");
+    command
+        .arg(format!("--mode={mode}"))
+        .arg("--variant=apt")
+        .arg("--architectures=amd64,arm64")
+        .arg(format!("--include={}", packages().join(",")))
+        // Nobody reads manuals here; a third of the unpacking is saved.
+        .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
+        .arg("--dpkgopt=path-exclude=/usr/share/man/*")
+        .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
+        .arg("--aptopt=Acquire::Retries \"3\"")
+        .arg(SUITE);
+    command
+}
+
+/// The lines of `sources.list`.
+fn sources(mirror: &str) -> Vec<String> {
+    ["", "-updates", "-backports"]
+        .map(|suffix| format!("deb {mirror} {SUITE}{suffix} main"))
+        .to_vec()
+}
