@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A DMA copy engine, offered to user space as `/dev/dmacopyN`.
+//!
+//! One file per thing and one per way of talking to user space; everything unsafe is in [`sys`].
+//! What crosses to user space is defined once, in [`uapi`].
+
+#![deny(unsafe_code)]
+
+use kernel::{
+    driver::Registration,
+    platform,
+    prelude::*,
+    InPlaceModule,
+    ModuleMetadata, //
+};
+
+#[macro_use]
+mod name;
+
+mod chardev;
+mod debugfs;
+mod device;
+mod dma;
+mod driver;
+mod engine;
+mod health;
+mod ioctl;
+mod mmap;
+mod procfs;
+mod queue;
+mod registry;
+mod session;
+mod stream;
+#[expect(
+    unsafe_code,
+    reason = "safe abstractions that rust/kernel does not have yet"
+)]
+mod sys;
+mod sysfs;
+mod uevent;
+
+#[path = "../crates/dmacopy-uapi/src/abi/mod.rs"]
+pub mod uapi;
+
+/// The name of the module, of its driver and of its self-made device.
+const MODULE_NAME: &CStr = {
+    let name = <LocalModule as ModuleMetadata>::NAME;
+    assert!(
+        name::same(name.to_bytes(), uapi::names::DRIVER.as_bytes()),
+        "`module!` and the ABI must agree on the name"
+    );
+    name
+};
+
+#[pin_data]
+struct DmaCopyModule {
+    // Fields are dropped in this order: the device that the module made for itself, the driver
+    // (which unbinds all other devices), then what all of them use.
+    _software: Option<sys::platform::Device>,
+    #[pin]
+    _driver: Registration<platform::Adapter<driver::DmaCopyDriver>>,
+    _summary: sys::procfs::Entry<registry::Registry>,
+    _registry: sys::module_data::Published,
+}
+
+impl InPlaceModule for DmaCopyModule {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let registry = registry::Registry::new()?;
+
+            Ok(try_pin_init!(Self {
+                _registry: sys::module_data::publish(registry.clone())?,
+                _summary: procfs::create(registry)?,
+                _driver <- Registration::new(MODULE_NAME, module),
+                _software: if module_parameters::software.value() {
+                    Some(sys::platform::Device::register(MODULE_NAME)?)
+                } else {
+                    None
+                },
+            }))
+        })
+    }
+}
+
+module! {
+    type: DmaCopyModule,
+    name: "dmacopy",
+    authors: ["bringup"],
+    description: "DMA copy engine",
+    license: "GPL",
+    params: {
+        software: bool {
+            default: true,
+            description: "Create a device with the software engine without being asked by hardware",
+        },
+    },
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All devices of the module, and what they share.
+
+use kernel::{
+    debugfs::Dir,
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+use crate::{
+    device::Device,
+    sys::module_data, //
+};
+
+/// The bound devices, by number, and the root of the module's debugfs files.
+#[pin_data]
+pub(crate) struct Registry {
+    #[pin]
+    devices: Mutex<KVec<Arc<Device>>>,
+    debugfs: Dir,
+}
+
+impl Registry {
+    /// Creates the registry of a module that has no device yet.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                devices <- new_mutex!(KVec::new()),
+                debugfs: Dir::new(crate::MODULE_NAME),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The registry of this module, while it is loaded.
+    pub(crate) fn current() -> Result<Arc<Self>> {
+        module_data::current().ok_or(ENODEV)
+    }
+
+    /// Creates a device under the lowest free number.
+    ///
+    /// The number is taken until the returned [`Listed`] is dropped.
+    pub(crate) fn add(self: &Arc<Self>) -> Result<Listed> {
+        let mut devices = self.devices.lock();
+        let mut number = 0;
+        while devices.iter().any(|device| device.number() == number) {
+            number += 1;
+        }
+        let device = Device::new(number)?;
+        devices.push(device.clone(), GFP_KERNEL)?;
+        Ok(Listed {
+            registry: self.clone(),
+            device,
+        })
+    }
+
+    /// Calls `f` with each device.
+    pub(crate) fn for_each(&self, f: impl FnMut(&Arc<Device>)) {
+        self.devices.lock().iter().for_each(f);
+    }
+
+    /// The directory that holds one directory per device.
+    pub(crate) fn debugfs(&self) -> &Dir {
+        &self.debugfs
+    }
+}
+
+/// A device that is in the [`Registry`] until this is dropped.
+pub(crate) struct Listed {
+    registry: Arc<Registry>,
+    device: Arc<Device>,
+}
+
+impl Listed {
+    /// The device.
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.registry
+            .devices
+            .lock()
+            .retain(|device| !Arc::ptr_eq(device, &self.device));
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions that `rust/kernel` does not have yet: the only place with unsafe code.
+//!
+//! Each file wraps one C interface the way `rust/kernel` would, knows nothing of DMA copying
+//! (except [`module_data`], which has to name the type that it holds), and can go when the kernel
+//! has its like.
+
+pub(crate) mod attribute;
+pub(crate) mod dma;
+pub(crate) mod kobject;
+pub(crate) mod miscdevice;
+pub(crate) mod module_data;
+pub(crate) mod platform;
+pub(crate) mod poll;
+pub(crate) mod procfs;
+pub(crate) mod workqueue;
+
+use kernel::{
+    bindings,
+    device, //
+};
+
+/// The C device behind `device`, valid as long as `device` is.
+fn raw_device<Context: device::DeviceContext>(
+    device: &device::Device<Context>,
+) -> *mut bindings::device {
+    // CAST: `device::Device` is a transparent wrapper of `struct device`.
+    core::ptr::from_ref(device).cast_mut().cast()
+}
