@@ -21,6 +21,16 @@ pub(crate) fn command_line(command: &Command) -> String {
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// The name of the program that matters: what runs in the sandbox, not the sandbox.
+fn name(command: &Command) -> String {
+    let inside = command
+        .get_args()
+        .skip_while(|argument| *argument != "--")
+        .nth(1);
+    let name = inside.unwrap_or(command.get_program());
+    name.to_string_lossy().into_owned()
+}
+
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -49,7 +59,7 @@ pub(crate) fn run_each_line(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .or_environment(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        .or_environment(|| format!("cannot start {}", name(command)))?;
     let (sender, lines) = channel();
     let stdout = child
         .stdout
@@ -105,7 +115,7 @@ fn explain(
     step: &Step,
     exit: Exit,
 ) -> Failure {
-    let program = command.get_program().to_string_lossy();
+    let program = name(command);
     let full = last
         .iter()
         .any(|line| line.contains("No space left on device"));
@@ -125,7 +135,7 @@ fn explain(
 
 /// Runs a program that ends soon and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
+    let program = name(command);
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -136,7 +146,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(
         Exit::Environment,
-        format!("{} failed ({})", command_line(command), output.status),
+        format!("{program} failed ({})", output.status),
     )
     .evidence(stderr.lines().map(str::to_owned)))
 }

@@ -18,6 +18,7 @@ const FOLDER: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 const DATA: u32 = 0o100_644;
 const CHARACTER_DEVICE: u32 = 0o020_600;
+const LINK: u32 = 0o120_777;
 
 /// `/dev/console`, which the kernel opens for the first program.
 const CONSOLE: (u32, u32) = (5, 1);
@@ -85,16 +86,18 @@ fn module_name(path: &str) -> String {
     file.split('.').next().unwrap_or(file).replace('-', "_")
 }
 
-/// Writes the archive, whole or not at all.
-pub(crate) fn write(path: &Path, agent: &Path, plan: &Plan, files: &[Packed]) -> Result<()> {
+/// Writes the archive, whole or not at all. `agent` is the path on the board of the packed program
+/// that the kernel starts.
+pub(crate) fn write(path: &Path, agent: &str, plan: &Plan, files: &[Packed]) -> Result<()> {
     let unwritable = || format!("cannot write {}", path.display());
     let plan = serde_json::to_vec_pretty(plan).or_environment(|| "cannot write the plan")?;
     let mut archive = Archive::default();
     archive
         .device("/dev/console", CONSOLE)
         .or_environment(unwritable)?;
+    // The name tells the program that it is the agent now.
     archive
-        .file("/init", PROGRAM, &read(agent)?)
+        .file("/init", LINK, agent.as_bytes())
         .or_environment(unwritable)?;
     archive
         .file(PLAN_PATH, DATA, &plan)
@@ -211,8 +214,7 @@ kernel/lib/gamma.ko.xz:
     #[test]
     fn an_archive_holds_every_folder_once_and_the_files_content() {
         let folder = tempfile::tempdir().unwrap();
-        let (agent, module) = (folder.path().join("agent"), folder.path().join("m.ko"));
-        std::fs::write(&agent, "agent's bytes").unwrap();
+        let module = folder.path().join("m.ko");
         std::fs::write(&module, "module's bytes").unwrap();
         let path = folder.path().join("initramfs.cpio");
         let to = "/lib/modules/m.ko".to_owned();
@@ -251,7 +253,10 @@ kernel/lib/gamma.ko.xz:
             "lib/modules/m.ko",
         ];
         assert_eq!(names, expected);
-        assert_eq!(entries[2].2, b"agent's bytes");
+        assert_eq!(
+            (entries[2].1, entries[2].2.as_slice()),
+            (LINK, b"/bin/agent".as_slice())
+        );
         assert_eq!(entries[1].1, CHARACTER_DEVICE);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Job<'a> {
     pub(crate) board: &'a Board,
     /// The driver to load.
     pub(crate) module: &'a Path,
-    /// The agent, which is every other command on the board too.
+    /// The agent, which is every other command of the kit on the board too.
     pub(crate) agent: &'a Path,
     /// More programs to pack.
     pub(crate) programs: Vec<PathBuf>,
@@ -101,8 +101,9 @@ fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
         to: format!("{MODULE_FOLDER}/{}", module::FILE),
     });
     let modules = files.iter().map(|file| file.to.clone()).collect();
-    files.extend(job.programs.iter().map(|program| Packed {
-        from: program.clone(),
+    let programs = job.programs.iter().map(PathBuf::as_path).chain([job.agent]);
+    files.extend(programs.map(|program| Packed {
+        from: program.to_path_buf(),
         to: path_on_board(program),
     }));
     let program = |command: &Vec<String>| Program {
@@ -117,7 +118,8 @@ fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
     };
     let name = format!("board/{}", board.name);
     let folder = setup.output_folder(&name)?;
-    initramfs::write(&folder.join("initramfs.cpio"), job.agent, &plan, &files)?;
+    let agent = path_on_board(job.agent);
+    initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
     let mut kernel_arguments = vec!["quiet".to_owned()];
     kernel_arguments.extend(job.kernel_arguments.iter().cloned());
     Ok(Images {

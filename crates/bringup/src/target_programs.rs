@@ -18,7 +18,7 @@ use crate::toolbox::{Access, CARGO, OUTPUT, SOURCE};
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
 /// The profile in the workspace's Cargo.toml.
-const PROFILE: &str = "target";
+const PROFILE: &str = "on-target";
 
 /// The program that is the agent, the tour and the rest on the board.
 const PROGRAM: &str = "bringup-target";

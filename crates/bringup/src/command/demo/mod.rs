@@ -2,13 +2,13 @@
 
 //! `bringup demo`: boots a board and shows what each mechanism exchanged with the driver.
 
+mod report;
+mod table;
+
 use std::time::Duration;
 
 use agent_wire::{Message, Stream};
-use anstyle::{AnsiColor, Style};
 use hil::Observer;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::print_json;
 use crate::cli::Demo;
@@ -19,42 +19,7 @@ use crate::repository::Repository;
 use crate::run::{self, Job};
 use crate::setup::Setup;
 use crate::{module, target_programs};
-
-/// What the tour on the board prints.
-#[derive(Debug, Deserialize)]
-struct Tour {
-    engine: String,
-    rooms: Vec<Room>,
-}
-
-/// One mechanism.
-#[derive(Debug, Serialize, Deserialize)]
-struct Room {
-    name: String,
-    status: Status,
-    /// What crossed the border, in order.
-    evidence: Vec<Value>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Passed,
-    Failed,
-    Ignored,
-}
-
-/// The document of `--json`.
-#[derive(Debug, Serialize)]
-struct Document<'a> {
-    board: &'a str,
-    kernel: &'a str,
-    engine: &'a str,
-    rooms: &'a [Room],
-}
+use report::{Document, Tour};
 
 pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
@@ -65,17 +30,16 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let agent = target_programs::build_program(&setup, progress)?;
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
     let mut listener = Listener::new(&step);
-    let agent_on_board = "/init".to_owned();
     let job = Job {
         board: &board,
         module: &built.stripped,
         agent: &agent,
         programs: Vec::new(),
-        commands: vec![
-            [&agent_on_board, "tour", "--json"]
-                .map(str::to_owned)
-                .to_vec(),
-        ],
+        commands: vec![vec![
+            run::path_on_board(&agent),
+            "tour".into(),
+            "--json".into(),
+        ]],
         kernel_arguments: Vec::new(),
         keep_running: options.keep_running,
     };
@@ -85,7 +49,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let boot = seconds(outcome.boot);
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));
-        show(&board.title, &outcome.kernel, &tour);
+        table::print(&board.title, &outcome.kernel, &tour);
         keep_running(running);
     } else {
         running.session.power_off(&mut listener);
@@ -99,11 +63,10 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
                 rooms: &tour.rooms,
             })?;
         } else {
-            show(&board.title, &outcome.kernel, &tour);
+            table::print(&board.title, &outcome.kernel, &tour);
         }
     }
-    let all_passed = tour.rooms.iter().all(|room| room.status != Status::Failed);
-    Ok(if all_passed && !tour.rooms.is_empty() {
+    Ok(if tour.passed() {
         Exit::Ok
     } else {
         Exit::TestFailed
@@ -202,61 +165,4 @@ fn keep_running(mut running: run::Running) {
         running.session.pid()
     );
     running.session.watch(&mut Screen);
-}
-
-/// The table.
-fn show(board: &str, kernel: &str, tour: &Tour) {
-    let bold = Style::new().bold();
-    let dim = Style::new().dimmed();
-    anstream::println!(
-        "\n{bold}{board}{bold:#}, kernel {kernel}, engine {}\n",
-        tour.engine
-    );
-    for room in &tour.rooms {
-        let (mark, colour) = match room.status {
-            Status::Passed => ("passed", AnsiColor::Green),
-            Status::Failed => ("FAILED", AnsiColor::Red),
-            Status::Ignored => ("ignored", AnsiColor::Yellow),
-        };
-        let style = Style::new().fg_color(Some(colour.into()));
-        anstream::println!("{bold}{:10}{bold:#} {style}{mark}{style:#}", room.name);
-        for fact in &room.evidence {
-            show_fact(fact, dim);
-        }
-        if let Some(error) = &room.error {
-            anstream::println!("    {style}{error}{style:#}");
-        }
-    }
-    let count = |status| {
-        tour.rooms
-            .iter()
-            .filter(|room| room.status == status)
-            .count()
-    };
-    anstream::println!(
-        "\n{} rooms passed, {} failed, {} ignored",
-        count(Status::Passed),
-        count(Status::Failed),
-        count(Status::Ignored)
-    );
-}
-
-fn show_fact(fact: &Value, dim: Style) {
-    let text = |key: &str| {
-        fact.get(key)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    if let Some(what) = text("what") {
-        anstream::println!("    {what}");
-    }
-    for (key, arrow) in [
-        ("sent", "\u{2192}"),
-        ("received", "\u{2190}"),
-        ("verified", "\u{2713}"),
-    ] {
-        if let Some(value) = text(key) {
-            anstream::println!("      {dim}{arrow}{dim:#} {value}");
-        }
-    }
 }
