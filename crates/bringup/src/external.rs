@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
@@ -61,11 +61,52 @@ pub(crate) fn run_each_line(
         .spawn()
         .or_environment(|| format!("cannot start {}", name(command)))?;
     let (sender, lines) = channel();
-    let stdout = child
-        .stdout
-        .take()
-        .map(|pipe| read(pipe, true, sender.clone()));
-    let stderr = child.stderr.take().map(|pipe| read(pipe, false, sender));
+    read(child.stdout.take(), true, &sender);
+    read(child.stderr.take(), false, &sender);
+    drop(sender);
+    let last = follow(lines, step, each);
+    finish(child, command, &last, step, exit)
+}
+
+/// Runs two programs, the first one's standard output being the second one's input.
+pub(crate) fn run_pipeline(
+    producer: &mut Command,
+    consumer: &mut Command,
+    step: &Step,
+    exit: Exit,
+) -> Result<()> {
+    let lines = [&*producer, &*consumer].map(command_line);
+    step.line(&format!("$ {}", lines.join(" | ")));
+    let mut first = producer
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_environment(|| format!("cannot start {}", name(producer)))?;
+    let mut second = consumer
+        .stdin(first.stdout.take().map_or_else(Stdio::null, Stdio::from))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_environment(|| format!("cannot start {}", name(consumer)))?;
+    let (sender, lines) = channel();
+    read(first.stderr.take(), false, &sender);
+    read(second.stdout.take(), true, &sender);
+    read(second.stderr.take(), false, &sender);
+    drop(sender);
+    let last = follow(lines, step, &mut |_| {});
+    // When the second one fails, the first one's failure only follows from that.
+    let second = finish(second, consumer, &last, step, exit);
+    let first = finish(first, producer, &last, step, exit);
+    second.and(first)
+}
+
+/// Hands on all lines and returns the last of them.
+fn follow(
+    lines: Receiver<(bool, String)>,
+    step: &Step,
+    each: &mut dyn FnMut(&str),
+) -> VecDeque<String> {
     let mut last = VecDeque::new();
     for (is_stdout, line) in lines {
         step.line(&line);
@@ -77,41 +118,49 @@ pub(crate) fn run_each_line(
         }
         last.push_back(line);
     }
-    for thread in [stdout, stderr].into_iter().flatten() {
-        // A reader that panicked has lost lines, not the program's result.
-        let _ = thread.join();
-    }
+    last
+}
+
+fn finish(
+    mut child: Child,
+    command: &Command,
+    last: &VecDeque<String>,
+    step: &Step,
+    exit: Exit,
+) -> Result<()> {
     let status = child
         .wait()
-        .or_environment(|| "cannot wait for a program")?;
+        .or_environment(|| format!("cannot wait for {}", name(command)))?;
     if status.success() {
         return Ok(());
     }
     Err(explain(command, status, last, step, exit))
 }
 
-/// Sends each line, whatever its encoding.
+/// Sends each line that comes, whatever its encoding, until the pipe ends.
 fn read<R: Read + Send + 'static>(
-    pipe: R,
+    pipe: Option<R>,
     is_stdout: bool,
-    sender: Sender<(bool, String)>,
-) -> std::thread::JoinHandle<()> {
+    sender: &Sender<(bool, String)>,
+) {
+    let Some(pipe) = pipe else { return };
+    let sender = sender.clone();
     std::thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         while matches!(pipe.read_until(b'\n', &mut line), Ok(length) if length > 0) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            // The receiver lives until both readers have ended.
+            // The receiver lives until all senders have ended.
             let _ = sender.send((is_stdout, text));
             line.clear();
         }
-    })
+    });
 }
 
 fn explain(
     command: &Command,
     status: ExitStatus,
-    last: VecDeque<String>,
+    last: &VecDeque<String>,
     step: &Step,
     exit: Exit,
 ) -> Failure {
@@ -129,7 +178,7 @@ fn explain(
         Failure::new(exit, format!("{program} failed ({status})"))
     };
     failure
-        .evidence(last)
+        .evidence(last.iter().cloned())
         .help(format!("all it printed is in {}", step.log().display()))
 }
 

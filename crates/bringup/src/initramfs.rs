@@ -220,7 +220,7 @@ kernel/lib/gamma.ko.xz:
         let to = "/lib/modules/m.ko".to_owned();
         write(
             &path,
-            &agent,
+            "/bin/agent",
             &Plan::default(),
             &[Packed { from: module, to }],
         )

@@ -5,6 +5,8 @@
 //! The board here is a shell script in the emulator's place: it inherits the same channels, so
 //! every misbehaviour of a board can be played to the session.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

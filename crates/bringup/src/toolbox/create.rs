@@ -3,13 +3,13 @@
 //! Makes the toolbox with mmdebstrap.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::Toolbox;
 use crate::cache::Cache;
 use crate::exit::Exit;
 use crate::external;
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{OrFail, Result};
 use crate::progress::{Progress, Step};
 use crate::stamp::Stamp;
 use crate::{host, mirror};
@@ -110,47 +110,9 @@ fn bootstrap_as_user(root: &Path, mirror: &str, step: &Step) -> Result<()> {
             "--directory",
         ])
         .arg(root);
-    step.line(&format!("$ {} |", external::command_line(&make)));
-    make.stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut maker = make.spawn().or_environment(|| "cannot start mmdebstrap")?;
-    let archive = maker.stdout.take().map(Stdio::from);
-    let errors = maker.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        if let Some(mut errors) = errors {
-            // What cannot be read cannot be shown.
-            let _ = std::io::Read::read_to_string(&mut errors, &mut text);
-        }
-        text
-    });
-    let mut unpacker = unpack
-        .stdin(archive.unwrap_or_else(Stdio::null))
-        .spawn()
-        .or_environment(|| "cannot start tar")?;
-    let unpacked = unpacker.wait().or_environment(|| "cannot wait for tar")?;
-    let made = maker
-        .wait()
-        .or_environment(|| "cannot wait for mmdebstrap")?;
-    let errors = reader.join().unwrap_or_default();
-    errors.lines().for_each(|line| step.line(line));
-    if made.success() && unpacked.success() {
-        return Ok(());
-    }
-    let last = errors
-        .lines()
-        .rev()
-        .take(20)
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
-    Err(Failure::new(
-        Exit::Environment,
-        format!("the toolbox could not be made (mmdebstrap: {made}, tar: {unpacked})"),
-    )
-    .evidence(last.into_iter().rev())
-    .help(format!("all it printed is in {}", step.log().display()))
-    .help("an ordinary user needs a range of subordinate ids: `cargo bringup doctor` checks it"))
+    external::run_pipeline(&mut make, &mut unpack, step, Exit::Environment).map_err(|failure| {
+        failure.help("`cargo bringup doctor` checks what an ordinary user needs for this")
+    })
 }
 
 fn mmdebstrap(mode: &str) -> Command {
