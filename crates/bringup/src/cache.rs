@@ -237,7 +237,8 @@ mod tests {
         assert!(!cache.entry("thing.partial").exists());
         cache
             .make("thing", 0, |partial| {
-                Ok(std::fs::write(partial.join("whole"), "x").unwrap())
+                std::fs::write(partial.join("whole"), "x").unwrap();
+                Ok(())
             })
             .unwrap();
         assert!(cache.entry("thing").join("whole").exists());

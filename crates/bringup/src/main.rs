@@ -17,6 +17,7 @@ mod failure;
 mod host;
 mod initramfs;
 mod kernel;
+mod kernel_health;
 mod mirror;
 mod module;
 mod progress;

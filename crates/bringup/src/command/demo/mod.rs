@@ -2,24 +2,25 @@
 
 //! `bringup demo`: boots a board and shows what each mechanism exchanged with the driver.
 
+mod listener;
 mod report;
 mod table;
 
 use std::time::Duration;
 
-use agent_wire::{Message, Stream};
 use hil::Observer;
 
 use super::print_json;
 use crate::cli::Demo;
 use crate::exit::Exit;
-use crate::failure::{Failure, OrFail, Result};
-use crate::progress::{Progress, Step};
+use crate::failure::Result;
+use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::run::{self, Job};
 use crate::setup::Setup;
 use crate::{module, target_programs};
-use report::{Document, Tour};
+use listener::Listener;
+use report::Document;
 
 pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
@@ -46,6 +47,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let running = run::boot(&setup, job, &step, &mut listener)?;
     let tour = listener.tour()?;
     let outcome = running.outcome.clone();
+    let health = listener.kernel_health(outcome.taint);
     let boot = seconds(outcome.boot);
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));
@@ -66,6 +68,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
             table::print(&board.title, &outcome.kernel, &tour);
         }
     }
+    health?;
     Ok(if tour.passed() {
         Exit::Ok
     } else {
@@ -75,81 +78,6 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
-}
-
-/// Collects what the tour prints, and keeps the console in the step's log.
-struct Listener<'a> {
-    step: &'a Step,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    end: Option<Message>,
-}
-
-impl<'a> Listener<'a> {
-    fn new(step: &'a Step) -> Self {
-        Self {
-            step,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            end: None,
-        }
-    }
-
-    fn tour(&self) -> Result<Tour> {
-        let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
-        let ended = match &self.end {
-            Some(Message::Ended {
-                code,
-                signal,
-                error,
-                ..
-            }) => match (code, signal, error) {
-                (Some(code), ..) => format!("exit code {code}"),
-                (_, Some(signal), _) => format!("signal {signal}"),
-                (.., error) => error.clone().unwrap_or_default(),
-            },
-            _ => "it did not end".to_owned(),
-        };
-        serde_json::from_slice(&self.stdout)
-            .or_fail(Exit::TestFailed, || {
-                format!("the tour printed no report ({ended})")
-            })
-            .map_err(|failure: Failure| {
-                let log = match &self.end {
-                    Some(Message::Ended { kernel_log, .. }) => kernel_log.as_str(),
-                    _ => "",
-                };
-                let lines = stderr.lines().chain(log.lines());
-                failure.evidence(lines.map(str::to_owned).collect::<Vec<_>>())
-            })
-    }
-}
-
-impl Observer for Listener<'_> {
-    fn console(&mut self, line: &str) {
-        self.step.line(line);
-    }
-
-    fn message(&mut self, message: &Message) {
-        match message {
-            Message::Output {
-                stream: Stream::Stdout,
-                bytes,
-                ..
-            } => {
-                self.stdout.extend_from_slice(bytes);
-            }
-            Message::Output {
-                stream: Stream::Stderr,
-                bytes,
-                ..
-            } => {
-                self.stderr.extend_from_slice(bytes);
-            }
-            Message::Ended { .. } => self.end = Some(message.clone()),
-            _ => {}
-        }
-    }
 }
 
 /// Shows the console until the board ends or Ctrl-C ends both.

@@ -13,25 +13,11 @@ use crate::failure::Result;
 use crate::progress::{Progress, Step};
 use crate::run::{self, Job};
 use crate::setup::Setup;
-use crate::{module, target_programs};
-
-/// What an out-of-tree module without a signature taints the kernel with (`O` and `E`).
-const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13);
+use crate::{kernel_health, module, target_programs};
 
 /// Memory errors in the driver are found where they happen: every slab object is checked, and
 /// KFENCE guards as many allocations as it can.
 const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
-
-/// How the kernel begins to complain.
-const COMPLAINTS: [&str; 7] = [
-    "WARNING: ",
-    "BUG: ",
-    "BUG kmalloc",
-    "Oops",
-    "Internal error",
-    "Unable to handle kernel",
-    "KFENCE: ",
-];
 
 pub(super) fn run(setup: &Setup, board: &Board, progress: &Progress) -> Result<Counts> {
     let built = module::build(setup, progress)?;
@@ -61,15 +47,16 @@ pub(super) fn run(setup: &Setup, board: &Board, progress: &Progress) -> Result<C
     running.session.power_off(&mut listener);
     let mut counts = listener.counts;
     step.done(&format!("{} booted, tested, powered off", board.name));
-    let healthy = taint & !EXPECTED_TAINT == 0;
-    if !healthy {
-        anstream::println!("the kernel is tainted by {taint:#x}, expected {EXPECTED_TAINT:#x}");
-    }
-    let verdict = if healthy { "ok" } else { "FAILED" };
+    let taint = kernel_health::unexpected_taint(taint);
+    let verdict = taint.as_ref().map_or("ok", |_| "FAILED");
     anstream::println!(
-        "test the kernel of {} is tainted by the driver alone ... {verdict}",
+        "\ntest the kernel of {} is tainted by the driver alone ... {verdict}",
         board.name
     );
+    if let Some(taint) = &taint {
+        anstream::println!("    {taint}");
+    }
+    let healthy = taint.is_none();
     counts = counts.plus(Counts::one(healthy));
     Ok(counts)
 }
@@ -139,10 +126,7 @@ impl<'a> Listener<'a> {
             anstream::println!("test {name} ended properly ... FAILED ({how})");
             self.counts = self.counts.plus(Counts::one(false));
         }
-        let complaints: Vec<_> = kernel_log
-            .lines()
-            .filter(|line| COMPLAINTS.iter().any(|start| line.contains(start)))
-            .collect();
+        let complaints = kernel_health::complaints(kernel_log);
         if !complaints.is_empty() {
             anstream::println!("test the kernel kept quiet during {name} ... FAILED");
             kernel_log

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Whether the kernel on the board is still well: a test that passes while the kernel complains
+//! has not passed.
+
+/// What an out-of-tree module without a signature taints the kernel with, `O` and `E`.
+///
+/// Reference: <https://docs.kernel.org/admin-guide/tainted-kernels.html>
+const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13);
+
+/// How the kernel begins to complain.
+const COMPLAINTS: [&str; 8] = [
+    "WARNING: ",
+    "BUG: ",
+    "BUG kmalloc",
+    "Oops",
+    "Internal error",
+    "Unable to handle kernel",
+    "KFENCE: ",
+    "blocked for more than",
+];
+
+/// The lines in which the kernel complains.
+pub(crate) fn complaints(kernel_log: &str) -> Vec<&str> {
+    let is_complaint = |line: &&str| COMPLAINTS.iter().any(|start| line.contains(start));
+    kernel_log.lines().filter(is_complaint).collect()
+}
+
+/// What is wrong with `/proc/sys/kernel/tainted`, if anything.
+pub(crate) fn unexpected_taint(taint: u64) -> Option<String> {
+    let unexpected = taint & !EXPECTED_TAINT;
+    (unexpected != 0).then(|| {
+        format!("the kernel is tainted by {unexpected:#x} besides an unsigned out-of-tree module")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_complaints_are_taken() {
+        let log = "dmacopy: loading out-of-tree module taints kernel.\n\
+                   WARNING: CPU: 0 PID: 1 at mm/slub.c:1\n\
+                   BUG kmalloc-64 (Tainted: G O): Right Redzone overwritten\n";
+        assert_eq!(complaints(log).len(), 2);
+        assert_eq!(complaints("dmacopy0: software engine"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_warning_taints_and_the_module_alone_does_not_count() {
+        assert_eq!(unexpected_taint(EXPECTED_TAINT), None);
+        assert_eq!(unexpected_taint(0), None);
+        assert!(unexpected_taint(EXPECTED_TAINT | 1 << 9).is_some());
+    }
+}
