@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What can go wrong: which operation failed on which object, and why.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::uevent::Malformed;
+
+/// An operation that failed, the object it was attempted on, and the cause.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on a file that was named by its path.
+    #[error("cannot {operation} {}", path.display())]
+    Path {
+        /// What was attempted.
+        operation: Operation,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An operation on an open file of which only the descriptor is known.
+    #[error("cannot {operation} file descriptor {descriptor}")]
+    Descriptor {
+        /// What was attempted.
+        operation: Operation,
+        /// On which open file.
+        descriptor: i32,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A driver refused an ioctl.
+    #[error("ioctl request {request:#010x} failed on file descriptor {descriptor}")]
+    Request {
+        /// The request code.
+        request: u32,
+        /// On which open file.
+        descriptor: i32,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An ioctl was not attempted, because its code announces another size than its argument has.
+    #[error("ioctl request {request:#010x} announces {announced} bytes, its argument has {actual}")]
+    ArgumentSize {
+        /// The request code.
+        request: u32,
+        /// The size that the code announces, in bytes.
+        announced: usize,
+        /// The size of the argument, in bytes.
+        actual: usize,
+    },
+    /// An access outside of a mapping.
+    #[error("{length} bytes at offset {offset} do not lie within a mapping of {mapped} bytes")]
+    Range {
+        /// Where the access begins, in bytes.
+        offset: usize,
+        /// How long it is, in bytes.
+        length: usize,
+        /// How long the mapping is, in bytes.
+        mapped: usize,
+    },
+    /// A file holds a text that is not what it should be.
+    #[error("{} holds {text:?} instead of {expected}", path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// What it holds.
+        text: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A file system that is needed is not mounted.
+    #[error("{filesystem} is not mounted")]
+    NotMounted {
+        /// Its type as in `/proc/filesystems`.
+        filesystem: &'static str,
+    },
+    /// An operation on the socket that receives uevents.
+    #[error("cannot {operation} the kernel's uevent socket")]
+    UeventSocket {
+        /// What was attempted.
+        operation: Operation,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Events came faster than they were read, and the kernel dropped some.
+    #[error("uevents were lost because the socket's buffer was full")]
+    UeventsLost,
+    /// The kernel sent something that is not a uevent.
+    #[error("the kernel sent a malformed uevent")]
+    Uevent(#[source] Malformed),
+}
+
+impl Error {
+    pub(crate) fn path(operation: Operation, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Path {
+            operation,
+            path,
+            source,
+        }
+    }
+
+    /// The error number that the kernel returned, if this error comes from the kernel.
+    #[doc(alias = "errno")]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Path { source, .. }
+            | Self::Descriptor { source, .. }
+            | Self::Request { source, .. }
+            | Self::UeventSocket { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+/// What was attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `open(2)` or `socket(2)`.
+    Open,
+    /// `read(2)`, `recvfrom(2)` or the like.
+    Read,
+    /// `write(2)`.
+    Write,
+    /// `poll(2)`.
+    Poll,
+    /// `mmap(2)`.
+    Map,
+    /// `bind(2)` to a multicast group.
+    Join,
+    /// `getdents64(2)`.
+    List,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Poll => "poll",
+            Self::Map => "map",
+            Self::Join => "join the multicast group of",
+            Self::List => "list",
+        })
+    }
+}

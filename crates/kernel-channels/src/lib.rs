@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The user half of each mechanism by which a program and the Linux kernel talk.
+//!
+//! One mechanism is one room, and one room is one module. A room knows nothing of any particular
+//! driver: it offers what every driver of that mechanism has in common, with typed errors that
+//! name the operation and the object, and with file descriptors as [`std::os::fd::BorrowedFd`].
+//!
+//! | room | direction | choose it for |
+//! |---|---|---|
+//! | [`chardev`] | both | streams of bytes, and waiting for them |
+//! | [`ioctl`] | both | commands with a structure for an argument |
+//! | [`mmap`] | both | bulk data without a system call per access |
+//! | [`sysfs`] | both | one value per file: settings, states, counters |
+//! | [`uevent`] | from the kernel | news about devices, to whoever listens |
+//! | [`procfs`] | from the kernel | a summary for people |
+//! | [`debugfs`] | both | what only developers may see and break |
+//!
+//! Unsafe code is allowed in [`ioctl`] and [`mmap`] only, which between them hold all there is.
+
+pub mod chardev;
+pub mod debugfs;
+#[expect(unsafe_code, reason = "ioctl(2) hands the kernel a bare pointer")]
+pub mod ioctl;
+#[expect(
+    unsafe_code,
+    reason = "memory that the kernel shares is reached by pointers only"
+)]
+pub mod mmap;
+pub mod procfs;
+pub mod sysfs;
+pub mod uevent;
+
+mod error;
+mod readiness;
+mod text_file;
+
+pub use error::{Error, Operation};
+pub use readiness::{Interest, Readiness, poll};
+pub use text_file::Restore;
+
+/// The names of all rooms, which are also the names of their modules.
+pub const ROOMS: [&str; 7] = [
+    "chardev", "ioctl", "mmap", "sysfs", "uevent", "procfs", "debugfs",
+];
