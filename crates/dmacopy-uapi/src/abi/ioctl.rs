@@ -40,7 +40,7 @@ pub const fn size(request: u32) -> usize {
 /// Fills in an [`Info`]: what this device is and can do.
 pub const INFO: u32 = request::<Info>(READ, 0);
 
-/// Copies within the session's buffer and waits for the completion; see [`Copy`].
+/// Copies within the session's buffer and waits for the completion; see [`struct@Copy`].
 pub const COPY: u32 = request::<Copy>(READ | WRITE, 1);
 
 /// What a device is and what it can do, the answer to [`INFO`].

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Finding devices and opening sessions.
+
+use std::path::{Path, PathBuf};
+
+use dmacopy_uapi::names;
+use kernel_channels::chardev::Flags;
+use kernel_channels::sysfs;
+
+use crate::error::Context;
+use crate::{Attributes, Error, Operation, Session};
+
+/// One engine that copies memory: a node below `/dev` and a directory in sysfs.
+#[derive(Clone, Debug)]
+pub struct Device {
+    name: String,
+    node: PathBuf,
+    attributes: Attributes,
+}
+
+impl Device {
+    /// A device by the path of its node, for example `/dev/dmacopy0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotADevice`] when the path has not the name of such a node, and [`Error::Device`]
+    /// when the kernel has no device of that name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(name) = name.filter(|name| number(name).is_some()) else {
+            let path = path.to_owned();
+            return Err(Error::NotADevice { path });
+        };
+        let directory =
+            sysfs::Device::open(names::CLASS, name).on(name, Operation::FindAttributes)?;
+        Ok(Self {
+            name: name.to_owned(),
+            node: path.to_owned(),
+            attributes: Attributes::new(name.to_owned(), directory),
+        })
+    }
+
+    /// All devices that the kernel has, in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::List`] when they cannot be listed.
+    pub fn all() -> Result<Vec<Self>, Error> {
+        let mut names = sysfs::devices(names::CLASS).map_err(Error::List)?;
+        names.retain(|name| number(name).is_some());
+        names.sort_by_key(|name| number(name));
+        names
+            .iter()
+            .map(|name| Self::open(Path::new("/dev").join(name)))
+            .collect()
+    }
+
+    /// The device with the lowest number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDevice`] when there is none; else as [`Device::all`].
+    pub fn first() -> Result<Self, Error> {
+        Self::all()?.into_iter().next().ok_or(Error::NoDevice)
+    }
+
+    /// Its name, for example `dmacopy0`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The path of its node.
+    pub fn node(&self) -> &Path {
+        &self.node
+    }
+
+    /// Its settings and counters.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// Opens a session, whose calls wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with what `open(2)` returned.
+    pub fn session(&self) -> Result<Session, Error> {
+        Session::open(self, Flags::READ_WRITE)
+    }
+
+    /// Opens a session, whose calls fail with `EAGAIN` rather than wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with what `open(2)` returned.
+    pub fn nonblocking_session(&self) -> Result<Session, Error> {
+        Session::open(self, Flags::READ_WRITE.nonblocking())
+    }
+}
+
+/// The number in a device's name, if it is one.
+fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix(names::DRIVER)?;
+    let canonical = !digits.starts_with('+') && (digits == "0" || !digits.starts_with('0'));
+    digits.parse().ok().filter(|_| canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_told_by_their_names() {
+        assert_eq!(number("dmacopy0"), Some(0));
+        assert_eq!(number("dmacopy12"), Some(12));
+        for other in [
+            "dmacopy",
+            "dmacopy01",
+            "dmacopy+1",
+            "dmacopy0p1",
+            "kvm",
+            "xdmacopy0",
+        ] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn another_node_is_no_device() {
+        let error = Device::open("/dev/null").unwrap_err();
+        assert!(matches!(error, Error::NotADevice { .. }));
+        assert_eq!(error.to_string(), "/dev/null is no dmacopy device");
+    }
+
+    #[test]
+    fn a_device_that_the_kernel_has_not_is_named() {
+        let error = Device::open("/dev/dmacopy4294967295").unwrap_err();
+        assert!(
+            error.to_string().starts_with("dmacopy4294967295: "),
+            "{error}"
+        );
+        assert!(error.raw_os_error().is_some());
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Safe access to the dmacopy driver.
+//!
+//! A [`Device`] is one engine that copies memory. One open file of it is a [`Session`] with a
+//! [`Buffer`] of its own, which the program fills, lets the engine copy within, and reads:
+//!
+//! ```no_run
+//! use dmacopy_client::Device;
+//!
+//! let device = Device::first()?;
+//! let session = device.session()?;
+//! let mut buffer = session.buffer()?;
+//! buffer.write(0, b"across the border")?;
+//! let completion = session.copy(0, 4096, 17)?;
+//! assert_eq!(buffer.copy_to_vec(4096, 17)?, b"across the border");
+//! # let _ = completion.duration;
+//! # Ok::<(), dmacopy_client::Error>(())
+//! ```
+//!
+//! A session copies a stream too: what is written to it comes out of [`Session::read`], moved by
+//! the engine. [`Attributes`] are a device's settings and counters, and [`DebugFiles`] is
+//! what developers need to look inside and to make it fail.
+
+mod attributes;
+mod buffer;
+mod debug;
+mod device;
+mod error;
+mod session;
+
+pub use attributes::{Attributes, Counters, State};
+pub use buffer::Buffer;
+pub use debug::{DebugFiles, Stall};
+pub use device::Device;
+pub use dmacopy_uapi::ioctl::Info;
+pub use error::{Error, Operation};
+pub use session::{Completion, Session};

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One open file of a device.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use dmacopy_uapi::ioctl::{self, Info};
+use kernel_channels::chardev::{Flags, Node};
+use kernel_channels::ioctl::Request;
+use kernel_channels::mmap::Mapping;
+use kernel_channels::{Interest, Readiness};
+
+use crate::error::Context;
+use crate::{Buffer, Device, Error, Operation};
+
+const INFO: Request<Info> = Request::new(ioctl::INFO);
+const COPY: Request<ioctl::Copy> = Request::new(ioctl::COPY);
+
+/// One open file of a device: a buffer and a stream that no other session sees.
+#[derive(Debug)]
+pub struct Session {
+    node: Node,
+    device: String,
+}
+
+/// A copy that the engine has completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The transfer's number on its device, counted from 1.
+    pub sequence: u64,
+    /// From submission to completion, as the kernel measured it.
+    pub duration: Duration,
+}
+
+impl Session {
+    pub(crate) fn open(device: &Device, flags: Flags) -> Result<Self, Error> {
+        let node = Node::open(device.node(), flags).on(device.name(), Operation::OpenSession)?;
+        let device = device.name().to_owned();
+        Ok(Self { node, device })
+    }
+
+    /// What the device can do, and what this session has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `ENODEV` when the device has gone.
+    pub fn info(&self) -> Result<Info, Error> {
+        INFO.read(&self.node).on(&self.device, Operation::QueryInfo)
+    }
+
+    /// Copies within the session's buffer and waits for the completion; all values in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EINVAL` for ranges that overlap, are empty or do not lie within the
+    /// buffer; `ETIMEDOUT` when the engine has stalled; `ENODEV` when the device has gone;
+    /// `EINTR` when a signal came first.
+    pub fn copy(
+        &self,
+        source_offset: u64,
+        destination_offset: u64,
+        length: u64,
+    ) -> Result<Completion, Error> {
+        let mut argument = ioctl::Copy {
+            source_offset,
+            destination_offset,
+            length,
+            ..ioctl::Copy::default()
+        };
+        let operation = Operation::Copy {
+            source_offset,
+            destination_offset,
+            length,
+        };
+        COPY.read_write(&self.node, &mut argument)
+            .on(&self.device, operation)?;
+        Ok(Completion {
+            sequence: argument.sequence,
+            duration: Duration::from_nanos(argument.duration_ns),
+        })
+    }
+
+    /// Maps the session's buffer whole. Each call makes another view of the same memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with what the kernel returned.
+    pub fn buffer(&self) -> Result<Buffer, Error> {
+        let bytes = self.info()?.buffer_bytes;
+        // Too long for this program's addresses is too long for the kernel as well.
+        let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mapping = Mapping::map(&self.node, 0, length).on(&self.device, Operation::MapBuffer)?;
+        Ok(Buffer::new(mapping, self.device.clone()))
+    }
+
+    /// Gives bytes to the stream and returns how many the driver took.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EAGAIN` when a session that does not wait would have to.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        self.node
+            .write(bytes)
+            .on(&self.device, Operation::WriteStream)
+    }
+
+    /// Takes bytes from the stream, in the order in which they were written, and returns how many;
+    /// none when all that was written has been read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EAGAIN` when a session that does not wait would have to.
+    pub fn read(&self, bytes: &mut [u8]) -> Result<usize, Error> {
+        self.node
+            .read(bytes)
+            .on(&self.device, Operation::ReadStream)
+    }
+
+    /// Waits until the stream can be read or written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when `poll(2)` fails.
+    pub fn poll(&self, interest: Interest, timeout: Option<Duration>) -> Result<Readiness, Error> {
+        self.node
+            .poll(interest, timeout)
+            .on(&self.device, Operation::PollStream)
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.node.as_fd()
+    }
+}
