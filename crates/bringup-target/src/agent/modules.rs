@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Loads kernel modules, as `modprobe` would, but from a given path.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::kmod::{ModuleInitFlags, finit_module};
+
+/// `MODULE_INIT_COMPRESSED_FILE` of `<linux/module.h>`, which nix has no name for: the kernel
+/// unpacks the file itself, if it has `CONFIG_MODULE_DECOMPRESS`.
+const COMPRESSED_FILE: u32 = 4;
+
+/// Loads a module, plain or compressed, with the parameters that the kernel's command line has
+/// for it. One that is loaded already is fine.
+pub(super) fn load(path: &Path, command_line: &str) -> anyhow::Result<()> {
+    let file = File::open(path).context("cannot open the module")?;
+    let flags = match path.extension() {
+        Some(extension) if extension == "xz" => ModuleInitFlags::from_bits_retain(COMPRESSED_FILE),
+        _ => ModuleInitFlags::empty(),
+    };
+    let parameters = CString::new(parameters(&module_name(path), command_line))?;
+    match finit_module(&file, &parameters, flags) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(errno).context("finit_module failed"),
+    }
+}
+
+/// The name that a file's module has in the kernel.
+fn module_name(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = file.split('.').next().unwrap_or_default();
+    stem.replace('-', "_")
+}
+
+/// The parameters `module.name=value` of the kernel's command line, as `name=value`.
+///
+/// The kernel itself applies those to built-in modules only.
+fn parameters(module: &str, command_line: &str) -> String {
+    let parameters: Vec<_> = words(command_line)
+        .filter_map(|word| {
+            let (name, parameter) = word.split_once('.')?;
+            (name.replace('-', "_") == module).then_some(parameter)
+        })
+        .collect();
+    parameters.join(" ")
+}
+
+/// Splits at white space outside of double quotes, up to the `--` after which the arguments of
+/// the first program come.
+fn words(command_line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    command_line
+        .trim()
+        .split(move |c: char| {
+            quoted ^= c == '"';
+            c.is_whitespace() && !quoted
+        })
+        .take_while(|word| *word != "--")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_has_the_name_of_its_file() {
+        assert_eq!(module_name(Path::new("/lib/dmacopy.ko")), "dmacopy");
+        assert_eq!(module_name(Path::new("/lib/i2c-dev.ko.xz")), "i2c_dev");
+    }
+
+    #[test]
+    fn only_its_own_parameters_are_passed_to_a_module() {
+        let line =
+            "console=ttyAMA0 dmacopy.software=1 i2c-dev.x=2 dmacopyx.y=3 dmacopy.n=\"a b\"\n";
+        assert_eq!(parameters("dmacopy", line), "software=1 n=\"a b\"");
+        assert_eq!(parameters("i2c_dev", line), "x=2");
+        assert_eq!(parameters("other", line), "");
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_for_the_first_program() {
+        assert_eq!(parameters("m", "m.a=1 -- m.b=2"), "a=1");
+    }
+
+    #[test]
+    fn a_missing_module_is_an_error_that_says_so() {
+        let error = load(Path::new("/no/such/module.ko"), "").unwrap_err();
+        assert!(format!("{error:#}").starts_with("cannot open the module: "));
+    }
+}

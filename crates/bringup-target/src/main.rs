@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The program on the board: shows what the driver can do, and serves the bench as its agent.
+//!
+//! Exit codes: see [`exit`].
+
+mod agent;
+mod dmacopy;
+mod exit;
+mod tour;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+use kernel_channels::ROOMS;
+
+/// What runs on the board.
+///
+/// Exit codes: 0 all went well, 1 something failed, 2 wrong usage, 3 no dmacopy device.
+#[derive(Debug, Parser)]
+#[command(name = "bringup-target", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Walk through all rooms and check each from both sides of the border
+    Tour {
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Visit one room
+    Channel {
+        /// Its name
+        #[arg(value_parser = PossibleValuesParser::new(ROOMS))]
+        room: String,
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the driver
+    #[command(subcommand)]
+    Dmacopy(dmacopy::Command),
+    /// Carry out a plan and report to the bench, as it is done when this runs as PID 1
+    Agent {
+        /// The plan, a JSON document
+        #[arg(long, default_value = agent_wire::PLAN_PATH)]
+        plan: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // The kernel passes what it does not know on its command line as arguments to its first
+    // program, so those are not looked at.
+    if is_init() {
+        return agent::init(Path::new(agent_wire::PLAN_PATH));
+    }
+    match Arguments::parse().command {
+        Command::Tour { json } => tour::run(None, json),
+        Command::Channel { room, json } => tour::run(Some(&room), json),
+        Command::Dmacopy(command) => dmacopy::run(&command),
+        Command::Agent { plan } => match agent::run(&plan) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => exit::report(&error),
+        },
+    }
+}
+
+fn is_init() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    std::process::id() == 1
+        || Path::new(&name)
+            .file_name()
+            .is_some_and(|name| name == "init")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_room_can_be_visited_and_no_other() {
+        for room in ROOMS {
+            Arguments::try_parse_from(["bringup-target", "channel", room]).unwrap();
+        }
+        Arguments::try_parse_from(["bringup-target", "channel", "cellar"]).unwrap_err();
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What is written comes out of a read, moved by the engine.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use dmacopy_client::{Counters, Device};
+use kernel_channels::Interest;
+
+use super::evidence::Evidence;
+use super::pattern::pattern;
+
+/// Less than the driver takes in one write, and no multiple of anything.
+const LENGTH: usize = 5003;
+
+/// Longer than any transfer of that size takes, on the slowest emulated board.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let session = device.session()?;
+    let mut byte = [0];
+    evidence.equal(
+        "read of an empty stream",
+        0,
+        session.read(&mut byte)?,
+        "end of file",
+    )?;
+
+    let before = device.attributes().counters()?;
+    let sent = pattern(1, LENGTH);
+    let taken = session.write(&sent)?;
+    ensure!(taken == LENGTH, "the driver took {taken} of {LENGTH} bytes");
+
+    let readiness = session.poll(Interest::READABLE, Some(PATIENCE))?;
+    ensure!(
+        readiness.readable,
+        "poll found nothing to read within {PATIENCE:?}: {readiness:?}"
+    );
+    evidence.note("readiness", &"POLLIN", &"POLLIN", "poll");
+
+    let mut received = vec![0; LENGTH];
+    let mut filled = 0;
+    while filled < LENGTH {
+        match session.read(&mut received[filled..])? {
+            0 => bail!("the stream ended after {filled} of {LENGTH} bytes"),
+            more => filled += more,
+        }
+    }
+    evidence.equal_bytes("bytes through the engine", &sent, &received, "read")?;
+
+    let after = device.attributes().counters()?;
+    let expected = Counters {
+        transfers: 1,
+        bytes: LENGTH as u64,
+        errors: 0,
+    };
+    evidence.grown(before, after, expected)?;
+
+    let nonblocking = device.nonblocking_session()?;
+    let readiness = nonblocking
+        .poll(Interest::READABLE_OR_WRITABLE, Some(Duration::ZERO))
+        .context("cannot poll a session that does not wait")?;
+    ensure!(
+        readiness.writable,
+        "a new session cannot be written: {readiness:?}"
+    );
+    evidence.note("readiness of a new session", &"POLLOUT", &"POLLOUT", "poll");
+    Ok(())
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What is set in a file is what the kernel does from then on.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use dmacopy_client::Device;
+use dmacopy_uapi::names::attribute;
+
+use super::evidence::{Evidence, Refusal};
+
+/// No multiple of a page on any machine.
+const UNALIGNED: u64 = 12_345;
+
+pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let attributes = device.attributes();
+    let present = attributes.directory().attributes()?;
+    for name in attribute::ALL {
+        ensure!(
+            present.iter().any(|attribute| attribute == name),
+            "attribute {name} is missing"
+        );
+    }
+    let count = attribute::ALL.len();
+    evidence.note("attributes of the ABI", &count, &count, "the directory");
+
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::BUFFER_BYTES)?;
+    let bytes = 2 * attributes.buffer_bytes()?;
+    // It may be at its maximum already.
+    let bytes = if attributes.set_buffer_bytes(bytes).is_ok() {
+        bytes
+    } else {
+        bytes / 4
+    };
+    attributes.set_buffer_bytes(bytes)?;
+    evidence.equal(
+        "buffer_bytes set",
+        bytes,
+        attributes.buffer_bytes()?,
+        "sysfs",
+    )?;
+    evidence.equal(
+        "buffer_bytes of a new session",
+        bytes,
+        device.session()?.info()?.buffer_bytes,
+        "ioctl INFO",
+    )?;
+    evidence.refused(
+        "buffer_bytes that is no page multiple",
+        attributes.set_buffer_bytes(UNALIGNED),
+        Refusal::INVALID,
+        "errno",
+    )?;
+    evidence.equal(
+        "buffer_bytes after the refusal",
+        bytes,
+        attributes.buffer_bytes()?,
+        "sysfs",
+    )?;
+
+    let _restore_timeout = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)?;
+    let timeout = Duration::from_millis(1234);
+    attributes.set_timeout(timeout)?;
+    let found = attributes.timeout()?.as_millis();
+    evidence.equal("timeout_ms set", timeout.as_millis(), found, "sysfs")?;
+    evidence.refused(
+        "timeout_ms of zero",
+        attributes.set_timeout(Duration::ZERO),
+        Refusal::INVALID,
+        "errno",
+    )?;
+
+    let sessions = attributes.sessions()?;
+    let session = device.session()?;
+    evidence.equal("sessions", sessions + 1, attributes.sessions()?, "open")?;
+    drop(session);
+    evidence
+        .equal("sessions", sessions, attributes.sessions()?, "close")
+        .context("a closed session is still counted")
+}
