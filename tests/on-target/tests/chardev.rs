@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `/dev/dmacopyN` as a stream: open, read, write and poll.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmacopy_client::{Counters, Device, Session};
+use kernel_channels::{Interest, Readiness};
+use on_target::{Errno, PATIENCE, Result, Stalled, pattern};
+
+/// Long enough for a test to do what it wants before a stalled transfer times out.
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(50);
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+/// Reads until the stream ends.
+fn read_all(session: &Session) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut bytes = vec![0; 4096];
+    loop {
+        match session.read(&mut bytes)? {
+            0 => return Ok(all),
+            length => all.extend_from_slice(&bytes[..length]),
+        }
+    }
+}
+
+/// Writes to a session that does not wait until it takes no more, and returns what it took.
+fn write_until_full(session: &Session) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let bytes = pattern(all.len() as u64 + 1, 5000);
+        match session.write(&bytes) {
+            Ok(taken) => all.extend_from_slice(&bytes[..taken]),
+            result if result.errno() == Some(libc::EAGAIN) => return Ok(all),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_empty_stream_reads_as_ended() {
+    let session = Device::first().unwrap().session().unwrap();
+    assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn written_bytes_come_back_in_order() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(1, 10_000);
+    for piece in sent.chunks(777) {
+        assert_eq!(session.write(piece).unwrap(), piece.len());
+    }
+    assert_eq!(read_all(&session).unwrap(), sent);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_short_read_leaves_the_rest_for_the_next() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(2, 1000);
+    session.write(&sent).unwrap();
+    let mut first = [0; 10];
+    assert_eq!(session.read(&mut first).unwrap(), 10);
+    assert_eq!(first, sent[..10]);
+    assert_eq!(read_all(&session).unwrap(), sent[10..]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn more_than_fits_into_the_stream_goes_through_it() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(3, 1 << 20);
+    let received = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut all = Vec::new();
+            let mut bytes = vec![0; 10_000];
+            while all.len() < sent.len() {
+                session.poll(Interest::READABLE, PATIENCE).unwrap();
+                let length = session.read(&mut bytes).unwrap();
+                all.extend_from_slice(&bytes[..length]);
+            }
+            all
+        });
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let taken = session.write(rest).unwrap();
+            rest = &rest[taken..];
+        }
+        reader.join().unwrap()
+    });
+    assert!(received == sent, "the stream changed the bytes");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn transfers_and_bytes_are_counted_exactly() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let before = device.attributes().counters().unwrap();
+    for length in [1, 100, 4097] {
+        assert_eq!(session.write(&pattern(4, length)).unwrap(), length);
+    }
+    assert_eq!(read_all(&session).unwrap().len(), 4198);
+    let expected = Counters {
+        transfers: before.transfers + 3,
+        bytes: before.bytes + 4198,
+        errors: before.errors,
+    };
+    assert_eq!(device.attributes().counters().unwrap(), expected);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn writing_nothing_transfers_nothing() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let before = device.attributes().counters().unwrap();
+    assert_eq!(session.write(&[]).unwrap(), 0);
+    assert_eq!(session.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(device.attributes().counters().unwrap(), before);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn sessions_do_not_see_each_others_streams() {
+    let device = Device::first().unwrap();
+    let (one, other) = (device.session().unwrap(), device.session().unwrap());
+    one.write(b"one").unwrap();
+    other.write(b"other").unwrap();
+    assert_eq!(read_all(&other).unwrap(), b"other");
+    assert_eq!(read_all(&one).unwrap(), b"one");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn reading_what_is_in_flight_returns_eagain_to_those_who_do_not_wait() {
+    let device = Device::first().unwrap();
+    let session = device.nonblocking_session().unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"in flight").unwrap();
+    assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::EAGAIN));
+    stalled.lift().unwrap();
+    assert!(session.poll(Interest::READABLE, PATIENCE).unwrap().readable);
+    assert_eq!(read_all(&session).unwrap(), b"in flight");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn writing_to_a_full_stream_returns_eagain_and_loses_nothing() {
+    let device = Device::first().unwrap();
+    let session = device.nonblocking_session().unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let sent = write_until_full(&session).unwrap();
+    assert!(!sent.is_empty());
+    assert_eq!(
+        session.poll(Interest::READABLE_OR_WRITABLE, NOW).unwrap(),
+        Readiness::default()
+    );
+    stalled.lift().unwrap();
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        assert!(session.poll(Interest::READABLE, PATIENCE).unwrap().readable);
+        let mut bytes = [0; 4096];
+        let length = session.read(&mut bytes).unwrap();
+        received.extend_from_slice(&bytes[..length]);
+    }
+    assert!(received == sent, "the stream changed the bytes");
+    assert!(session.poll(Interest::WRITABLE, PATIENCE).unwrap().writable);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_stream_is_readable_once_the_engine_is_done() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"x").unwrap();
+    let in_flight = session.poll(Interest::READABLE, Some(SHORT)).unwrap();
+    assert_eq!(in_flight, Readiness::default());
+    stalled.lift().unwrap();
+    let done = session.poll(Interest::READABLE, PATIENCE).unwrap();
+    let expected = Readiness {
+        readable: true,
+        ..Readiness::default()
+    };
+    assert_eq!(done, expected);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_new_stream_can_be_written() {
+    let session = Device::first().unwrap().session().unwrap();
+    assert!(session.poll(Interest::WRITABLE, NOW).unwrap().writable);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_reader_sleeps_until_the_engine_is_done() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"late").unwrap();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let start = Instant::now();
+            let mut bytes = [0; 16];
+            let length = session.read(&mut bytes).unwrap();
+            (bytes[..length].to_vec(), start.elapsed())
+        });
+        thread::sleep(SHORT);
+        assert!(!reader.is_finished());
+        stalled.lift().unwrap();
+        let (bytes, waited) = reader.join().unwrap();
+        assert_eq!(bytes, b"late");
+        assert!(waited < LONG / 2, "woken after {waited:?} only");
+    });
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn reading_from_a_stalled_engine_returns_etimedout_once() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let stalled = Stalled::new(&device, SHORT).unwrap();
+    session.write(b"lost").unwrap();
+    let start = Instant::now();
+    assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
+    assert!(
+        start.elapsed() >= SHORT,
+        "timed out after {:?}",
+        start.elapsed()
+    );
+    assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
+    stalled.lift().unwrap();
+
+    let after = device.attributes().counters().unwrap();
+    assert_eq!(after.errors, before.errors + 1);
+    assert_eq!(after.bytes, before.bytes);
+    session.write(b"found").unwrap();
+    assert_eq!(read_all(&session).unwrap(), b"found");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_session_that_is_closed_in_flight_leaves_nothing_behind() {
+    let device = Device::first().unwrap();
+    let sessions = device.attributes().sessions().unwrap();
+    let session = device.session().unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"abandoned").unwrap();
+    let before = device.attributes().counters().unwrap();
+    drop(session);
+    stalled.lift().unwrap();
+
+    assert_eq!(device.attributes().sessions().unwrap(), sessions);
+    let session = device.session().unwrap();
+    session.copy(0, 2048, 8).unwrap();
+    let after = device.attributes().counters().unwrap();
+    assert_eq!(
+        after.bytes,
+        before.bytes + 8,
+        "the abandoned bytes were moved"
+    );
+}

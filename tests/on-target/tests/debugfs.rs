@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The switch that stalls the engine, and the dump of its queue.
+
+use std::time::Duration;
+
+use dmacopy_client::{DebugFiles, Device};
+use dmacopy_uapi::names::debugfs;
+use on_target::{Errno, PATIENCE, Stalled};
+
+const LONG: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn the_switch_reads_back_what_was_set() {
+    let device = Device::first().unwrap();
+    let debug = DebugFiles::open(&device).unwrap();
+    assert!(!debug.is_stalled().unwrap());
+    let stall = debug.stall().unwrap();
+    assert!(debug.is_stalled().unwrap());
+    stall.lift().unwrap();
+    assert!(!debug.is_stalled().unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_switch_that_is_dropped_is_off() {
+    let device = Device::first().unwrap();
+    let debug = DebugFiles::open(&device).unwrap();
+    drop(debug.stall().unwrap());
+    assert!(!debug.is_stalled().unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn text_that_is_no_switch_returns_einval() {
+    let device = Device::first().unwrap();
+    let debug = DebugFiles::open(&device).unwrap();
+    for text in ["x", "2", "\n", "a long text"] {
+        let result = debug.directory().set(debugfs::STALL, text);
+        assert_eq!(result.errno(), Some(libc::EINVAL), "{text:?}");
+        assert!(!debug.is_stalled().unwrap());
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn the_dump_shows_what_is_waiting() {
+    let device = Device::first().unwrap();
+    let debug = DebugFiles::open(&device).unwrap();
+    let session = device.session().unwrap();
+    let last = session.copy(0, 2048, 1).unwrap().sequence;
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"one").unwrap();
+    session.write(b"two").unwrap();
+    let engine = debug.engine().unwrap();
+    assert_eq!(engine.number("waiting"), Some(2), "{engine:?}");
+    assert_eq!(
+        engine.number("last_submitted"),
+        Some(last + 2),
+        "{engine:?}"
+    );
+    assert_eq!(engine.number("last_completed"), Some(last), "{engine:?}");
+
+    stalled.lift().unwrap();
+    let mut bytes = [0; 6];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        session
+            .poll(kernel_channels::Interest::READABLE, PATIENCE)
+            .unwrap();
+        filled += session.read(&mut bytes[filled..]).unwrap();
+    }
+    assert_eq!(&bytes, b"onetwo");
+    let engine = debug.engine().unwrap();
+    assert_eq!(engine.number("waiting"), Some(0), "{engine:?}");
+    assert_eq!(
+        engine.number("last_completed"),
+        Some(last + 2),
+        "{engine:?}"
+    );
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The requests INFO and COPY, and one test for each way to get them wrong.
+
+use std::time::{Duration, Instant};
+
+use dmacopy_client::{Counters, Device, Session};
+use dmacopy_uapi::{ABI_VERSION, ioctl};
+use kernel_channels::ioctl::{Request, call};
+use on_target::{Errno, Result, Stalled, pattern, with_size};
+
+const COPY: Request<ioctl::Copy> = Request::new(ioctl::COPY);
+const GOOD: ioctl::Copy = ioctl::Copy {
+    source_offset: 0,
+    destination_offset: 2048,
+    length: 64,
+    flags: 0,
+    reserved: 0,
+    sequence: 0,
+    duration_ns: 0,
+};
+
+/// A session with a pattern all over its buffer.
+fn filled_session(device: &Device) -> Result<(Session, Vec<u8>)> {
+    let session = device.session()?;
+    let mut buffer = session.buffer()?;
+    let content = pattern(5, buffer.len());
+    buffer.write(0, &content)?;
+    Ok((session, content))
+}
+
+/// The error number of a COPY, after checking that it has neither moved nor counted anything.
+fn refusal(change: impl FnOnce(&mut ioctl::Copy, u64)) -> Result<Option<i32>> {
+    let device = Device::first()?;
+    let (session, content) = filled_session(&device)?;
+    let before = device.attributes().counters()?;
+    let mut copy = GOOD;
+    change(&mut copy, session.info()?.buffer_bytes);
+    let result = COPY.read_write(&session, &mut copy);
+    assert_eq!(device.attributes().counters()?, before);
+    assert!(session.buffer()?.copy_to_vec(0, content.len())? == content);
+    Ok(result.errno())
+}
+
+/// The bytes of a good COPY, cut or extended with zeros to a length.
+fn copy_of_length(length: u16) -> Vec<u8> {
+    let fields = [GOOD.source_offset, GOOD.destination_offset, GOOD.length];
+    let mut bytes = fields.map(u64::to_ne_bytes).concat();
+    bytes.resize(length.into(), 0);
+    bytes
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn info_agrees_with_sysfs() {
+    let device = Device::first().unwrap();
+    let info = device.session().unwrap().info().unwrap();
+    assert_eq!(info.abi_version, ABI_VERSION);
+    assert_eq!(
+        u64::from(info.abi_version),
+        device.attributes().abi_version().unwrap()
+    );
+    assert_eq!(
+        info.buffer_bytes,
+        device.attributes().buffer_bytes().unwrap()
+    );
+    assert!(info.max_transfer_bytes > 0);
+    assert_eq!(info.reserved, [0; 3]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn info_offers_all_that_this_version_has() {
+    let info = Device::first().unwrap().session().unwrap().info().unwrap();
+    let all = ioctl::CAP_MMAP | ioctl::CAP_STREAM | ioctl::CAP_COPY;
+    assert_eq!(info.capabilities & all, all);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn each_session_has_a_number_of_its_own() {
+    let device = Device::first().unwrap();
+    let first = device.session().unwrap().info().unwrap().session;
+    let second = device.session().unwrap().info().unwrap().session;
+    assert!(second > first, "{second} came after {first}");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_moves_its_bytes_and_no_others() {
+    let device = Device::first().unwrap();
+    let (session, mut expected) = filled_session(&device).unwrap();
+    session.copy(3, 5001, 999).unwrap();
+    expected.copy_within(3..1002, 5001);
+    let found = session
+        .buffer()
+        .unwrap()
+        .copy_to_vec(0, expected.len())
+        .unwrap();
+    assert!(found == expected, "the buffer is not as after a copy");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_goes_either_way_and_up_to_the_last_byte() {
+    let device = Device::first().unwrap();
+    let (session, mut expected) = filled_session(&device).unwrap();
+    let half = expected.len() / 2;
+    session.copy(half as u64, 0, half as u64).unwrap();
+    expected.copy_within(half.., 0);
+    let found = session
+        .buffer()
+        .unwrap()
+        .copy_to_vec(0, expected.len())
+        .unwrap();
+    assert!(found == expected, "the buffer is not as after a copy");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn ranges_that_touch_do_not_overlap() {
+    let session = Device::first().unwrap().session().unwrap();
+    session.copy(0, 64, 64).unwrap();
+    session.copy(64, 0, 64).unwrap();
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn copies_are_numbered_counted_and_timed() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let start = Instant::now();
+    let first = session.copy(0, 4096, 100).unwrap();
+    let second = session.copy(0, 4096, 200).unwrap();
+    let elapsed = start.elapsed();
+    assert_eq!(second.sequence, first.sequence + 1);
+    assert!(!first.duration.is_zero());
+    assert!(first.duration + second.duration <= elapsed);
+    let expected = Counters {
+        transfers: before.transfers + 2,
+        bytes: before.bytes + 300,
+        errors: before.errors,
+    };
+    assert_eq!(device.attributes().counters().unwrap(), expected);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_length_of_zero_returns_einval() {
+    let errno = refusal(|copy, _| copy.length = 0).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_source_beyond_the_buffer_returns_einval() {
+    let errno = refusal(|copy, bytes| copy.source_offset = bytes - copy.length + 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_destination_beyond_the_buffer_returns_einval() {
+    let errno = refusal(|copy, bytes| copy.destination_offset = bytes - copy.length + 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_source_that_wraps_around_returns_einval() {
+    let errno = refusal(|copy, _| copy.source_offset = u64::MAX - copy.length + 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_destination_that_wraps_around_returns_einval() {
+    let errno = refusal(|copy, _| copy.destination_offset = u64::MAX - 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_length_that_wraps_around_returns_einval() {
+    let errno = refusal(|copy, _| copy.length = u64::MAX).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_destination_that_begins_in_the_source_returns_einval() {
+    let errno = refusal(|copy, _| copy.destination_offset = copy.length - 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_source_that_begins_in_the_destination_returns_einval() {
+    let errno = refusal(|copy, _| copy.source_offset = 2048 + copy.length - 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_onto_itself_returns_einval() {
+    let errno = refusal(|copy, _| copy.destination_offset = copy.source_offset).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_unknown_flag_returns_einval() {
+    let errno = refusal(|copy, _| copy.flags = 1 << 31).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_reserved_field_that_is_not_zero_returns_einval() {
+    let errno = refusal(|copy, _| copy.reserved = 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn unknown_request_returns_enotty() {
+    let session = Device::first().unwrap().session().unwrap();
+    let unknown = ioctl::COPY | 0xff;
+    let result = call(&session, unknown, Some(&mut [0; 48]));
+    assert_eq!(result.errno(), Some(libc::ENOTTY));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_request_of_another_driver_returns_enotty() {
+    let session = Device::first().unwrap().session().unwrap();
+    let other = ioctl::COPY ^ 0x0100;
+    let result = call(&session, other, Some(&mut [0; 48]));
+    assert_eq!(result.errno(), Some(libc::ENOTTY));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_request_in_the_wrong_direction_returns_enotty() {
+    let session = Device::first().unwrap().session().unwrap();
+    let read_only = ioctl::COPY & !(1 << 30);
+    let result = call(&session, read_only, Some(&mut [0; 48]));
+    assert_eq!(result.errno(), Some(libc::ENOTTY));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_null_argument_returns_efault() {
+    let session = Device::first().unwrap().session().unwrap();
+    for request in [ioctl::INFO, ioctl::COPY] {
+        let result = call(&session, request, None);
+        assert_eq!(result.errno(), Some(libc::EFAULT), "request {request:#x}");
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_older_info_is_filled_as_far_as_it_goes() {
+    let session = Device::first().unwrap().session().unwrap();
+    let mut short = [0xff; 16];
+    call(&session, with_size(ioctl::INFO, 16), Some(&mut short)).unwrap();
+    let info = session.info().unwrap();
+    assert_eq!(short[..4], info.abi_version.to_ne_bytes());
+    assert_eq!(short[8..], info.capabilities.to_ne_bytes());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn what_a_newer_info_has_beyond_ours_is_zero() {
+    let session = Device::first().unwrap().session().unwrap();
+    let mut long = [0xff; 200];
+    call(&session, with_size(ioctl::INFO, 200), Some(&mut long)).unwrap();
+    assert_eq!(long[..4], ABI_VERSION.to_ne_bytes());
+    assert_eq!(long[64..], [0; 136]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_older_copy_is_extended_with_zeros() {
+    let device = Device::first().unwrap();
+    let (session, content) = filled_session(&device).unwrap();
+    let mut short = copy_of_length(24);
+    call(&session, with_size(ioctl::COPY, 24), Some(&mut short)).unwrap();
+    let moved = session.buffer().unwrap().copy_to_vec(2048, 64).unwrap();
+    assert_eq!(moved, content[..64]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_newer_copy_that_uses_nothing_new_is_accepted() {
+    let device = Device::first().unwrap();
+    let (session, content) = filled_session(&device).unwrap();
+    let mut long = copy_of_length(1024);
+    call(&session, with_size(ioctl::COPY, 1024), Some(&mut long)).unwrap();
+    let moved = session.buffer().unwrap().copy_to_vec(2048, 64).unwrap();
+    assert_eq!(moved, content[..64]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_newer_copy_that_uses_something_new_returns_e2big() {
+    let session = Device::first().unwrap().session().unwrap();
+    for position in [48, 111, 112, 1023] {
+        let mut long = copy_of_length(1024);
+        long[position] = 1;
+        let result = call(&session, with_size(ioctl::COPY, 1024), Some(&mut long));
+        assert_eq!(result.errno(), Some(libc::E2BIG), "byte {position}");
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_on_a_stalled_engine_returns_etimedout_and_moves_nothing() {
+    let device = Device::first().unwrap();
+    let (session, content) = filled_session(&device).unwrap();
+    let before = device.attributes().counters().unwrap();
+    let timeout = Duration::from_millis(50);
+    let stalled = Stalled::new(&device, timeout).unwrap();
+    let start = Instant::now();
+    assert_eq!(session.copy(0, 2048, 64).errno(), Some(libc::ETIMEDOUT));
+    assert!(
+        start.elapsed() >= timeout,
+        "timed out after {:?}",
+        start.elapsed()
+    );
+    stalled.lift().unwrap();
+
+    let expected = Counters {
+        errors: before.errors + 1,
+        ..before
+    };
+    assert_eq!(device.attributes().counters().unwrap(), expected);
+    let found = session
+        .buffer()
+        .unwrap()
+        .copy_to_vec(0, content.len())
+        .unwrap();
+    assert!(found == content, "a copy that timed out was carried out");
+    session.copy(0, 2048, 64).unwrap();
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The session's buffer in the program's memory, and the mappings that the driver refuses.
+
+use dmacopy_client::{Device, Session};
+use kernel_channels::mmap::{Mapping, Refusable, probe};
+use on_target::{Errno, Result, page_bytes, pattern};
+
+/// A new session with the size of its buffer.
+fn session() -> Result<(Session, usize)> {
+    let session = Device::first()?.session()?;
+    let bytes = usize::try_from(session.info()?.buffer_bytes)?;
+    Ok((session, bytes))
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_new_buffer_is_zero() {
+    let (session, bytes) = session().unwrap();
+    let content = session.buffer().unwrap().copy_to_vec(0, bytes).unwrap();
+    assert!(content.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_that_another_session_has_left_is_zero() {
+    for _ in 0..8 {
+        let (session, bytes) = session().unwrap();
+        let mut buffer = session.buffer().unwrap();
+        let content = buffer.copy_to_vec(0, bytes).unwrap();
+        assert!(content.iter().all(|byte| *byte == 0));
+        buffer.fill(0, bytes, 0xff).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn the_engine_and_the_program_see_the_same_memory() {
+    let (session, bytes) = session().unwrap();
+    let mut buffer = session.buffer().unwrap();
+    let sent = pattern(6, bytes / 2);
+    buffer.write(0, &sent).unwrap();
+    let half = (bytes / 2) as u64;
+    session.copy(0, half, half).unwrap();
+    let moved = buffer.copy_to_vec(bytes / 2, bytes / 2).unwrap();
+    assert!(moved == sent, "the engine moved other bytes");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn two_views_of_one_session_share_their_memory() {
+    let (session, bytes) = session().unwrap();
+    let mut one = session.buffer().unwrap();
+    let other = session.buffer().unwrap();
+    one.write(bytes - 4, b"seen").unwrap();
+    assert_eq!(other.copy_to_vec(bytes - 4, 4).unwrap(), b"seen");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn sessions_do_not_share_their_memory() {
+    let (one, bytes) = session().unwrap();
+    let (other, _) = session().unwrap();
+    one.buffer().unwrap().fill(0, bytes, 0x5a).unwrap();
+    let content = other.buffer().unwrap().copy_to_vec(0, bytes).unwrap();
+    assert!(content.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_view_outlives_its_session() {
+    let (session, bytes) = session().unwrap();
+    let mut buffer = session.buffer().unwrap();
+    drop(session);
+    let sent = pattern(7, bytes);
+    buffer.write(0, &sent).unwrap();
+    assert!(buffer.copy_to_vec(0, bytes).unwrap() == sent);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_part_of_the_buffer_can_be_mapped() {
+    let (session, bytes) = session().unwrap();
+    let page = page_bytes().unwrap();
+    session.buffer().unwrap().write(bytes - 4, b"last").unwrap();
+    let length = usize::try_from(page).unwrap();
+    let last_page = Mapping::map(&session, bytes as u64 - page, length).unwrap();
+    assert_eq!(last_page.copy_to_vec(length - 4, 4).unwrap(), b"last");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_private_mapping_returns_einval() {
+    let (session, bytes) = session().unwrap();
+    let result = probe(&session, Refusable::Private, 0, bytes);
+    assert_eq!(result.errno(), Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_executable_mapping_is_refused() {
+    let (session, bytes) = session().unwrap();
+    let errno = probe(&session, Refusable::Executable, 0, bytes).errno();
+    let refusals = [libc::EACCES, libc::EPERM, libc::EINVAL].map(Some);
+    assert!(refusals.contains(&errno), "{errno:?}");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_mapping_longer_than_the_buffer_returns_einval() {
+    let (session, bytes) = session().unwrap();
+    let result = Mapping::map(&session, 0, bytes + 1);
+    assert_eq!(result.errno(), Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_mapping_that_begins_in_the_buffer_and_ends_outside_returns_einval() {
+    let (session, bytes) = session().unwrap();
+    let result = Mapping::map(&session, page_bytes().unwrap(), bytes);
+    assert_eq!(result.errno(), Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_mapping_that_begins_after_the_buffer_returns_einval() {
+    let (session, bytes) = session().unwrap();
+    let length = usize::try_from(page_bytes().unwrap()).unwrap();
+    let result = Mapping::map(&session, bytes as u64, length);
+    assert_eq!(result.errno(), Some(libc::EINVAL));
+}

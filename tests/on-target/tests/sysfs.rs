@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The attributes in `/sys/class/misc/dmacopyN/`, and one test for each value they refuse.
+
+use std::time::Duration;
+
+use dmacopy_client::{Device, State};
+use dmacopy_uapi::names::{attribute, state};
+use on_target::{Errno, PATIENCE, Result, Stalled, page_bytes};
+
+const LARGEST_BUFFER: u64 = 4 << 20;
+
+/// The error number of setting an attribute, after checking that it keeps its value.
+fn refusal(name: &str, value: &str) -> Result<Option<i32>> {
+    let device = Device::first()?;
+    let directory = device.attributes().directory();
+    let restore = directory.restore_later(name)?;
+    let result = directory.set(name, value);
+    assert_eq!(directory.text(name)?, restore.text());
+    Ok(result.errno())
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn all_attributes_of_the_abi_are_there() {
+    let device = Device::first().unwrap();
+    let present = device.attributes().directory().attributes().unwrap();
+    for name in attribute::ALL {
+        assert!(present.iter().any(|p| p == name), "{name} is missing");
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn every_value_is_one_line() {
+    let device = Device::first().unwrap();
+    for name in attribute::ALL {
+        let path = device.attributes().directory().path().join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            text.len() > 1 && text.find('\n') == Some(text.len() - 1),
+            "{name}: {text:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn what_the_kernel_reports_cannot_be_set() {
+    let device = Device::first().unwrap();
+    for name in attribute::ALL {
+        if [attribute::BUFFER_BYTES, attribute::TIMEOUT_MS].contains(&name) {
+            continue;
+        }
+        let result = device.attributes().directory().set(name, "1");
+        assert_eq!(result.errno(), Some(libc::EACCES), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_idle_engine_is_running() {
+    let device = Device::first().unwrap();
+    assert_eq!(device.attributes().state().unwrap(), State::Running);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn open_sessions_are_counted() {
+    let device = Device::first().unwrap();
+    let before = device.attributes().sessions().unwrap();
+    let sessions = [device.session().unwrap(), device.session().unwrap()];
+    assert_eq!(device.attributes().sessions().unwrap(), before + 2);
+    drop(sessions);
+    assert_eq!(device.attributes().sessions().unwrap(), before);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn buffer_bytes_is_what_the_next_session_gets() {
+    let device = Device::first().unwrap();
+    let attributes = device.attributes();
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::BUFFER_BYTES)
+        .unwrap();
+    let earlier = device.session().unwrap();
+    let earlier_bytes = earlier.info().unwrap().buffer_bytes;
+    for bytes in [page_bytes().unwrap(), LARGEST_BUFFER] {
+        attributes.set_buffer_bytes(bytes).unwrap();
+        assert_eq!(attributes.buffer_bytes().unwrap(), bytes);
+        let session = device.session().unwrap();
+        assert_eq!(session.info().unwrap().buffer_bytes, bytes);
+        assert_eq!(session.buffer().unwrap().len() as u64, bytes);
+        session.copy(0, bytes / 2, bytes / 2).unwrap();
+    }
+    assert_eq!(earlier.info().unwrap().buffer_bytes, earlier_bytes);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn timeout_ms_takes_its_limits() {
+    let device = Device::first().unwrap();
+    let attributes = device.attributes();
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)
+        .unwrap();
+    for milliseconds in [1, 60_000] {
+        let timeout = Duration::from_millis(milliseconds);
+        attributes.set_timeout(timeout).unwrap();
+        assert_eq!(attributes.timeout().unwrap(), timeout);
+    }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_value_may_end_with_a_newline() {
+    let device = Device::first().unwrap();
+    let attributes = device.attributes();
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)
+        .unwrap();
+    attributes
+        .directory()
+        .set(attribute::TIMEOUT_MS, "321\n")
+        .unwrap();
+    assert_eq!(attributes.timeout().unwrap(), Duration::from_millis(321));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_change_of_the_state_wakes_those_who_watch_it() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let directory = device.attributes().directory();
+    let mut watch = directory.watch(attribute::STATE).unwrap();
+    let unchanged = watch.next(Some(Duration::from_millis(20))).unwrap();
+    assert_eq!(unchanged, None);
+    let stalled = Stalled::new(&device, Duration::from_millis(20)).unwrap();
+    assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
+    assert_eq!(
+        watch.next(PATIENCE).unwrap().as_deref(),
+        Some(state::STALLED)
+    );
+    stalled.lift().unwrap();
+    assert_eq!(
+        watch.next(PATIENCE).unwrap().as_deref(),
+        Some(state::RUNNING)
+    );
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_of_zero_bytes_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "0").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_that_is_no_multiple_of_a_page_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "12345").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_that_is_too_large_returns_einval() {
+    let errno = refusal(
+        attribute::BUFFER_BYTES,
+        &(LARGEST_BUFFER + page_bytes().unwrap()).to_string(),
+    )
+    .unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_negative_buffer_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "-4096").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_that_no_integer_holds_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "18446744073709551616").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_that_is_no_number_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "large").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_buffer_with_a_unit_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "64K").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_empty_line_for_a_buffer_returns_einval() {
+    let errno = refusal(attribute::BUFFER_BYTES, "\n").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_timeout_of_zero_returns_einval() {
+    let errno = refusal(attribute::TIMEOUT_MS, "0").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_timeout_that_is_too_long_returns_einval() {
+    let errno = refusal(attribute::TIMEOUT_MS, "60001").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_negative_timeout_returns_einval() {
+    let errno = refusal(attribute::TIMEOUT_MS, "-1").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_timeout_that_no_integer_holds_returns_einval() {
+    let errno = refusal(attribute::TIMEOUT_MS, "4294967297").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_timeout_that_is_no_number_returns_einval() {
+    let errno = refusal(attribute::TIMEOUT_MS, "soon").unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}

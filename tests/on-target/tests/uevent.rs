@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The uevents that tell of a stalled engine and of its recovery.
+
+use std::time::Duration;
+
+use dmacopy_client::{Device, State};
+use dmacopy_uapi::names::{self, state, uevent};
+use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
+use on_target::{Errno, PATIENCE, Result, Stalled};
+
+const SHORT: Duration = Duration::from_millis(30);
+
+/// The next event of this device, or none within some time.
+fn next(monitor: &Monitor, device: &Device, timeout: Option<Duration>) -> Result<Option<Event>> {
+    while let Some(event) = monitor.next(timeout)? {
+        if event.devpath.rsplit('/').next() == Some(device.name()) {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+/// The engine's state and the number of a transfer, as an event tells them.
+fn told(event: &Event) -> Result<(String, u64)> {
+    let state = event.variables.get(uevent::STATE).ok_or("no state")?;
+    let sequence = event.variables.get(uevent::SEQUENCE).ok_or("no sequence")?;
+    Ok((state.clone(), sequence.parse()?))
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_stall_and_the_recovery_are_told_once_each() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let last = session.copy(0, 2048, 1).unwrap().sequence;
+    let monitor = Monitor::open().unwrap();
+
+    let stalled = Stalled::new(&device, SHORT).unwrap();
+    assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
+    let event = next(&monitor, &device, PATIENCE).unwrap().unwrap();
+    assert_eq!(event.action, Action::Change);
+    assert_eq!(told(&event).unwrap(), (state::STALLED.to_owned(), last + 1));
+    assert_eq!(device.attributes().state().unwrap(), State::Stalled);
+
+    // Still stalled, so there is nothing new.
+    assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
+    assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+
+    stalled.lift().unwrap();
+    let event = next(&monitor, &device, PATIENCE).unwrap().unwrap();
+    assert_eq!(told(&event).unwrap(), (state::RUNNING.to_owned(), last + 3));
+    assert_eq!(device.attributes().state().unwrap(), State::Running);
+    assert_eq!(session.copy(0, 2048, 1).unwrap().sequence, last + 3);
+    assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn an_event_says_which_device_it_is_about() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let monitor = Monitor::open().unwrap();
+    let before = last_seqnum().unwrap();
+    let _stalled = Stalled::new(&device, SHORT).unwrap();
+    assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
+    let event = next(&monitor, &device, PATIENCE).unwrap().unwrap();
+    assert_eq!(event.subsystem.as_deref(), Some(names::CLASS));
+    assert_eq!(event.variables["DEVNAME"], device.name());
+    assert!(before < event.seqnum && event.seqnum <= last_seqnum().unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_that_succeeds_is_no_event() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let monitor = Monitor::open().unwrap();
+    session.copy(0, 2048, 1).unwrap();
+    assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
