@@ -72,7 +72,13 @@ fn send(sequence: u64, message: Message) -> String {
 
 fn ready() -> String {
     let kernel = "7.3.4-test".to_owned();
-    send(0, Message::Ready { kernel, uptime_ms: 1 })
+    send(
+        0,
+        Message::Ready {
+            kernel,
+            uptime_ms: 1,
+        },
+    )
 }
 
 fn finished(sequence: u64) -> String {
@@ -113,13 +119,19 @@ fn a_board_that_never_answers_ends_at_the_bound() {
 #[test]
 fn a_board_that_never_falls_silent_ends_at_the_bound_too() {
     let (result, _) = follow("exec yes chatter >&10");
-    assert!(matches!(result, Err(Error::BootTimeout { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::BootTimeout { .. })),
+        "{result:?}"
+    );
 }
 
 #[test]
 fn programs_that_never_end_are_told_from_a_boot_that_hangs() {
     let (result, _) = follow(&format!("{} obey", ready()));
-    assert!(matches!(result, Err(Error::RunTimeout { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::RunTimeout { .. })),
+        "{result:?}"
+    );
 }
 
 #[test]
@@ -180,18 +192,34 @@ fn a_module_that_is_refused_comes_with_the_kernels_reason() {
 fn a_damaged_frame_is_an_error_not_a_silent_gap() {
     let line = format!("{}{}", ready(), finished(1).replace("12288", "12289"));
     let (result, _) = follow(&format!("{line} obey"));
-    assert!(matches!(result, Err(Error::Damaged(Damage::Checksum { .. }))), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::Damaged(Damage::Checksum { .. }))),
+        "{result:?}"
+    );
 }
 
 #[test]
 fn a_lost_frame_is_an_error() {
     let (result, _) = follow(&format!("{}{} obey", ready(), finished(2)));
-    assert!(matches!(result, Err(Error::Lost { expected: 1, found: 2 })), "{result:?}");
+    assert!(
+        matches!(
+            result,
+            Err(Error::Lost {
+                expected: 1,
+                found: 2
+            })
+        ),
+        "{result:?}"
+    );
 }
 
 #[test]
 fn an_emulator_that_ignores_its_monitor_is_ended_all_the_same() {
-    let mut session = start(&format!("trap '' TERM INT; {}{} exec sleep 60", ready(), finished(1)));
+    let mut session = start(&format!(
+        "trap '' TERM INT; {}{} exec sleep 60",
+        ready(),
+        finished(1)
+    ));
     let pid = session.pid();
     session.follow(LIMITS, &mut Heard::default()).unwrap();
     session.power_off(&mut Heard::default());
