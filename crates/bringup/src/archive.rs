@@ -86,11 +86,9 @@ impl<'a> Archive<'a> {
             "update",
         ]);
         external::run(&mut update, step, Exit::Environment).map_err(|failure| {
-            failure
-                .help(format!(
-                    "is the Debian mirror {mirror} reachable from here?"
-                ))
-                .help("BRINGUP_DEBIAN_MIRROR chooses another one")
+            failure.help(format!(
+                "the Debian mirror is {mirror}; BRINGUP_DEBIAN_MIRROR chooses another"
+            ))
         })?;
         Ok(archive)
     }
@@ -126,13 +124,23 @@ impl<'a> Archive<'a> {
         }))
     }
 
-    /// Fetches these packages into the cache, each proven by its hash.
-    pub(crate) fn fetch(&self, packages: &[Package], step: &Step) -> Result<()> {
+    /// Fetches those of these packages that `cache` lacks, each proven by its hash.
+    pub(crate) fn fetch(&self, cache: &Cache, packages: &[Package], step: &Step) -> Result<()> {
+        let mut missing = Vec::new();
+        for package in packages {
+            if cached(cache, package)?.is_none() {
+                missing.push(package);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        cache.require_space(missing.iter().map(|package| package.size).sum())?;
         let partial = self.folder.join("packages.partial");
         crate::cache::remove(&partial)?;
         std::fs::create_dir(&partial)
             .or_environment(|| format!("cannot make the folder {}", partial.display()))?;
-        let requests = packages.iter().map(Package::request);
+        let requests = missing.iter().map(|package| package.request());
         let mut download = self.apt_in("apt-get", &format!("{ARCHIVE}/packages.partial"));
         download
             .args(["-o", "Acquire::Retries=3", "download"])
@@ -144,7 +152,7 @@ impl<'a> Archive<'a> {
             let path = entry.or_environment(|| "cannot list the downloads")?.path();
             hashes.push((sha256_of(&path)?, path));
         }
-        for package in packages {
+        for package in missing {
             let Some((_, path)) = hashes.iter().find(|(hash, _)| *hash == package.sha256) else {
                 return Err(wrong_hash(package, "the file that was downloaded"));
             };

@@ -154,7 +154,8 @@ impl Cache {
             .saturating_mul(status.fragment_size()))
     }
 
-    fn require_space(&self, bytes: u64) -> Result<()> {
+    /// Refuses to begin what needs more free space than there is.
+    pub(crate) fn require_space(&self, bytes: u64) -> Result<()> {
         let free = self.free_bytes()?;
         if free >= bytes {
             return Ok(());

@@ -11,9 +11,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::progress::Step;
+use crate::toolbox::SOURCE;
 
 /// How many of a failed program's last lines are shown.
 const SHOWN: usize = 20;
+
+/// How apt and cargo say that there is no way to a server.
+const UNREACHABLE: [&str; 5] = [
+    "Could not connect to",
+    "Could not resolve",
+    "Temporary failure resolving",
+    "Unable to connect to",
+    "failed to download from",
+];
 
 /// What a shell would be given to run the same.
 pub(crate) fn command_line(command: &Command) -> String {
@@ -165,21 +175,33 @@ fn explain(
     exit: Exit,
 ) -> Failure {
     let program = name(command);
-    let full = last
-        .iter()
-        .any(|line| line.contains("No space left on device"));
-    let failure = if full {
+    let said = |words: &[&str]| {
+        let has = |line: &String| words.iter().any(|word| line.contains(word));
+        last.iter().any(has)
+    };
+    let failure = if said(&["No space left on device"]) {
         Failure::new(
             Exit::Environment,
             format!("{program} ran out of disk space"),
         )
         .help("free some space, then run the same command again; nothing half-made is kept")
+    } else if said(&UNREACHABLE) {
+        Failure::new(
+            Exit::Environment,
+            format!("{program} could not reach the network"),
+        )
+        .help("check the network, and http_proxy if there is one; then run the same command again")
     } else {
         Failure::new(exit, format!("{program} failed ({status})"))
     };
     failure
-        .evidence(last.iter().cloned())
+        .evidence(last.iter().map(|line| from_toolbox(line)))
         .help(format!("all it printed is in {}", step.log().display()))
+}
+
+/// A compiler's message as the PC would say it: with paths from the checkout's top folder.
+fn from_toolbox(line: &str) -> String {
+    line.replace(&format!(" {SOURCE}/"), " ")
 }
 
 /// Runs a program that ends soon and returns its standard output.

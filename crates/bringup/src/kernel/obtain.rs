@@ -45,7 +45,7 @@ impl Obtain<'_> {
         let archive = self.refresh(&lock.suite, &step)?;
         match missing(&archive, lock)? {
             None => {
-                archive.fetch(&lock.packages, &step)?;
+                archive.fetch(self.cache, &lock.packages, &step)?;
                 step.done(&format!("{} fetched, hashes as locked", lock.release));
                 self.prepare(lock)
             }
@@ -68,7 +68,7 @@ impl Obtain<'_> {
                     series,
                     &step,
                 )?;
-                archive.fetch(&substitute.packages, &step)?;
+                archive.fetch(self.cache, &substitute.packages, &step)?;
                 step.done(&format!(
                     "{} fetched instead of {}",
                     substitute.release, lock.release

@@ -134,9 +134,7 @@ fn examine(
             }
         }
     }
-    if !archive::all_cached(cache, std::slice::from_ref(&headers))? {
-        archive.fetch(std::slice::from_ref(&headers), step)?;
-    }
+    archive.fetch(cache, std::slice::from_ref(&headers), step)?;
     let folder = tempfile::tempdir_in(cache.root())
         .or_environment(|| "cannot make a temporary folder in the cache")?;
     archive::unpack(toolbox, cache, &headers, folder.path(), step)?;

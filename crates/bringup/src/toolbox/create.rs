@@ -86,11 +86,9 @@ fn bootstrap(partial: &Path, root: &Path, mirror: &str, step: &Step) -> Result<(
         bootstrap_as_user(root, mirror, step)
     };
     made.map_err(|failure| {
-        failure
-            .help(format!(
-                "is the Debian mirror {mirror} reachable from here?"
-            ))
-            .help("BRINGUP_DEBIAN_MIRROR chooses another one")
+        failure.help(format!(
+            "the Debian mirror is {mirror}; BRINGUP_DEBIAN_MIRROR chooses another"
+        ))
     })
 }
 
