@@ -58,3 +58,8 @@ impl Kernel {
         self.modules().join("dtb").join(path)
     }
 }
+
+/// The headers package's folder, relative to the unpacked packages.
+fn headers_folder(release: &str) -> PathBuf {
+    Path::new("usr/src").join(format!("linux-headers-{release}"))
+}

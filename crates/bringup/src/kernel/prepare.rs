@@ -6,10 +6,10 @@
 //! kernel's source; and `build`, a build folder with the stock configuration and symbols, in
 //! which the Rust metadata has been recreated.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use super::{Kernel, Lock, symbols};
+use super::{Kernel, Lock, headers_folder, symbols};
 use crate::archive;
 use crate::cache::Cache;
 use crate::exit::Exit;
@@ -28,11 +28,6 @@ const RECIPE: &str = "1";
 pub(crate) fn entry_name(lock: &Lock) -> String {
     let key = lock.stamp().text(RECIPE).text(&toolbox::key()).key();
     format!("kernel-{}-{key}", lock.release)
-}
-
-/// The headers package's folder, relative to the unpacked packages.
-pub(crate) fn headers_folder(release: &str) -> PathBuf {
-    Path::new("usr/src").join(format!("linux-headers-{release}"))
 }
 
 /// The arguments of `make` that every build against this kernel needs.

@@ -5,8 +5,7 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
-use super::Lock;
-use super::prepare::headers_folder;
+use super::{Lock, headers_folder};
 use crate::archive::{self, Archive, Package};
 use crate::cache::Cache;
 use crate::exit::Exit;

@@ -48,7 +48,7 @@ pub(crate) fn prove(kernel: &Kernel) -> Result<Proof> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).or_environment(|| format!("cannot read {}", path.display()))
     };
-    let headers = super::prepare::headers_folder(kernel.release());
+    let headers = super::headers_folder(kernel.release());
     let stock = kernel
         .folder()
         .join("package")
