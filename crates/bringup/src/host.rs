@@ -56,6 +56,21 @@ const REQUIREMENTS: [Requirement; 4] = [
     },
 ];
 
+/// The architecture that the toolbox is made for.
+const ARCHITECTURE: &str = "x86_64";
+
+/// Refuses to go on where the toolbox's programs could not run.
+pub(crate) fn require_architecture() -> Result<()> {
+    match std::env::consts::ARCH {
+        ARCHITECTURE => Ok(()),
+        other => Err(Failure::new(
+            Exit::Environment,
+            format!("the toolbox is made for {ARCHITECTURE}, and this PC is {other}"),
+        )
+        .help("run this on an x86-64 PC; the boards themselves are what is ARM here")),
+    }
+}
+
 /// Whether this process is root's.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

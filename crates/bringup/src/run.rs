@@ -135,8 +135,10 @@ fn failure(board: &Board, error: hil::Error) -> Failure {
     let exit = match &error {
         error if error.is_timeout() => Exit::Timeout,
         hil::Error::NotEmulated { .. } => Exit::Refused,
-        // The driver is what is under test.
-        hil::Error::Panic { .. } | hil::Error::ModuleRefused { .. } => Exit::TestFailed,
+        // What is under test is the driver: it is loaded after boot.
+        hil::Error::Panic { booted: true, .. } | hil::Error::ModuleRefused { .. } => {
+            Exit::TestFailed
+        }
         _ => Exit::Infrastructure,
     };
     let evidence = error.evidence();

@@ -44,6 +44,7 @@ impl ToolboxSetup {
     /// Installs what the PC lacks, waits for the cache, and makes the toolbox.
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
         let repository = Repository::find()?;
+        host::require_architecture()?;
         // Before the lock is taken: what is installed may start services, which would inherit it.
         host::install_missing(progress, choices.may_install)?;
         let cache = Cache::open()?;

@@ -38,6 +38,8 @@ pub enum Error {
     Panic {
         /// The line that says so.
         line: String,
+        /// Whether the agent had answered before, so that boot was over.
+        booted: bool,
         /// The console's last lines.
         console: Vec<String>,
     },

@@ -74,7 +74,8 @@ pub struct Session {
 enum Event {
     Console(Vec<u8>),
     Agent(Vec<u8>),
-    ConsoleClosed,
+    /// One of the two is at its end.
+    Closed,
 }
 
 impl Session {
@@ -82,11 +83,10 @@ impl Session {
     pub fn new(mut machine: Machine) -> Self {
         let (sender, events) = channel();
         if let Some(console) = machine.take_console() {
-            let closed = || Some(Event::ConsoleClosed);
-            listen(console, sender.clone(), Event::Console, closed);
+            listen(console, sender.clone(), Event::Console);
         }
         if let Some(agent) = machine.take_agent() {
-            listen(agent, sender, Event::Agent, || None);
+            listen(agent, sender, Event::Agent);
         }
         Self {
             machine,
@@ -126,6 +126,9 @@ impl Session {
         limits: Limits,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Error> {
+        // Console and agent are heard by two threads: when one has ended, the other may still have
+        // something to say that came before.
+        let mut end: Option<Instant> = None;
         loop {
             let limit = match &self.ready {
                 None => limits.boot,
@@ -136,6 +139,9 @@ impl Session {
             if left.is_zero() {
                 return Err(self.timeout(limits));
             }
+            let left = end.map_or(left, |end| {
+                left.min(end.saturating_duration_since(Instant::now()))
+            });
             match self.events.recv_timeout(left) {
                 Ok(Event::Console(bytes)) => self.hear_console(&bytes, observer)?,
                 Ok(Event::Agent(bytes)) => {
@@ -143,9 +149,11 @@ impl Session {
                         return Ok(outcome);
                     }
                 }
-                Ok(Event::ConsoleClosed) | Err(RecvTimeoutError::Disconnected) => {
+                Ok(Event::Closed) if end.is_none() => end = Some(Instant::now() + LAST_WORDS),
+                Ok(Event::Closed) | Err(RecvTimeoutError::Disconnected) => {
                     return Err(self.ended());
                 }
+                Err(RecvTimeoutError::Timeout) if end.is_some() => return Err(self.ended()),
                 Err(RecvTimeoutError::Timeout) => return Err(self.timeout(limits)),
             }
         }
@@ -167,7 +175,7 @@ impl Session {
                     }
                 }
                 Ok(Event::Agent(_)) => {}
-                Ok(Event::ConsoleClosed) | Err(_) => break,
+                Ok(Event::Closed) | Err(_) => break,
             }
         }
         self.machine.end();
@@ -182,7 +190,7 @@ impl Session {
                     lines.iter().for_each(|line| observer.console(line));
                 }
                 Event::Agent(_) => {}
-                Event::ConsoleClosed => return,
+                Event::Closed => return,
             }
         }
     }
@@ -194,6 +202,7 @@ impl Session {
                 self.hear_last_words(observer);
                 return Err(Error::Panic {
                     line: line[line.find(PANIC).unwrap_or(0)..].to_owned(),
+                    booted: self.ready.is_some(),
                     console: self.console.last(),
                 });
             }
@@ -214,9 +223,14 @@ impl Session {
             .events
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
-            if let Event::Console(bytes) = event {
-                let lines = self.console.push(&bytes);
-                lines.iter().for_each(|line| observer.console(line));
+            match event {
+                Event::Console(bytes) => {
+                    let lines = self.console.push(&bytes);
+                    lines.iter().for_each(|line| observer.console(line));
+                }
+                // The board has failed already, whatever else its agent reports.
+                Event::Agent(bytes) => drop(self.hear_agent(&bytes, observer)),
+                Event::Closed => {}
             }
         }
         self.console.finish();
@@ -288,12 +302,7 @@ impl Session {
 }
 
 /// Sends what `stream` brings until it ends.
-fn listen(
-    mut stream: UnixStream,
-    sender: Sender<Event>,
-    event: fn(Vec<u8>) -> Event,
-    closed: fn() -> Option<Event>,
-) {
+fn listen(mut stream: UnixStream, sender: Sender<Event>, event: fn(Vec<u8>) -> Event) {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         loop {
@@ -309,8 +318,6 @@ fn listen(
                 Err(_) => break,
             }
         }
-        if let Some(event) = closed() {
-            let _ = sender.send(event);
-        }
+        let _ = sender.send(Event::Closed);
     });
 }

@@ -106,6 +106,14 @@ fn a_board_that_does_its_work_is_followed_to_the_end() {
 }
 
 #[test]
+fn an_emulator_that_ends_right_after_the_last_frame_has_done_its_work() {
+    for _ in 0..20 {
+        let (result, _) = follow(&format!("exec 10>&-; {}{}", ready(), finished(1)));
+        assert_eq!(result.unwrap().taint, 12288);
+    }
+}
+
+#[test]
 fn a_board_that_never_answers_ends_at_the_bound() {
     let begin = Instant::now();
     let (result, _) = follow("echo 'last words' >&10; obey");
@@ -139,12 +147,31 @@ fn a_panic_is_reported_with_the_lines_around_it() {
     let script = "echo 'before' >&10; echo '[ 1.0] Kernel panic - not syncing: no init' >&10; \
                   echo '---[ end' >&10; obey";
     let (result, _) = follow(script);
-    let Err(Error::Panic { line, console }) = result else {
+    let Err(Error::Panic {
+        line,
+        booted,
+        console,
+    }) = result
+    else {
         panic!("{result:?}");
     };
+    assert!(!booted);
     assert_eq!(line, "Kernel panic - not syncing: no init");
     assert_eq!(console.first().map(String::as_str), Some("before"));
     assert_eq!(console.last().map(String::as_str), Some("---[ end"));
+}
+
+#[test]
+fn a_panic_after_boot_is_told_from_one_during_boot() {
+    let script = format!(
+        "{} echo 'Kernel panic - not syncing: Oops' >&10; obey",
+        ready()
+    );
+    let (result, _) = follow(&script);
+    assert!(
+        matches!(result, Err(Error::Panic { booted: true, .. })),
+        "{result:?}"
+    );
 }
 
 #[test]

@@ -69,7 +69,8 @@ impl Finding {
 
 pub(super) fn run(options: &Json) -> Result<Exit> {
     let repository = Repository::find()?;
-    let mut findings = host_packages();
+    let mut findings = vec![architecture()];
+    findings.extend(host_packages());
     findings.push(sandbox());
     findings.extend(subordinate_ids());
     findings.push(debian_mirror());
@@ -98,6 +99,13 @@ fn show(finding: &Finding) {
     anstream::println!("{style}{mark:7}{style:#} {}: {}", finding.what, finding.why);
     if let Some(command) = &finding.mend {
         anstream::println!("        {command}");
+    }
+}
+
+fn architecture() -> Finding {
+    match host::require_architecture() {
+        Ok(()) => Finding::new("architecture", State::Ok, std::env::consts::ARCH),
+        Err(failure) => Finding::new("architecture", State::Problem, failure.summary()),
     }
 }
 
