@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT
+// SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The arithmetic of a transfer at its limits, and the encoding of request codes.
+//! The arithmetic of a transfer at its limits, compared with models that cannot overflow.
 
-use dmacopy_uapi::ioctl;
 use dmacopy_uapi::transfer::{check_copy, within, Refusal};
 
 const BUFFER: u64 = 4096;
@@ -51,28 +50,96 @@ fn each_refusal_has_its_reason() {
     assert_eq!(check_copy(8, 8, 1, BUFFER), Err(Refusal::Overlap));
 }
 
-/// Compares with the definition, byte by byte, for all small ranges.
+/// Judges a copy as sets of bytes, one by one.
+fn by_bytes(source: u64, destination: u64, length: u64, buffer: u64) -> Result<(), Refusal> {
+    let outside = |offset| (offset..offset + length).any(|byte| byte >= buffer);
+    let mut bytes = source..source + length;
+    if length == 0 {
+        Err(Refusal::Empty)
+    } else if outside(source) {
+        Err(Refusal::Source)
+    } else if outside(destination) {
+        Err(Refusal::Destination)
+    } else if bytes.any(|byte| (destination..destination + length).contains(&byte)) {
+        Err(Refusal::Overlap)
+    } else {
+        Ok(())
+    }
+}
+
+/// Judges a copy in integers that are wide enough for any sum of two of its values.
+fn in_wide_integers(values: [u64; 4]) -> Result<(), Refusal> {
+    let [source, destination, length, buffer] = values.map(u128::from);
+    if length == 0 {
+        Err(Refusal::Empty)
+    } else if source + length > buffer {
+        Err(Refusal::Source)
+    } else if destination + length > buffer {
+        Err(Refusal::Destination)
+    } else if source.abs_diff(destination) < length {
+        Err(Refusal::Overlap)
+    } else {
+        Ok(())
+    }
+}
+
 #[test]
 fn small_ranges_are_judged_as_byte_sets_are() {
-    let buffer = 6;
-    for source in 0..8_u64 {
-        for destination in 0..8 {
-            for length in 1..8 {
-                let inside = source + length <= buffer && destination + length <= buffer;
-                let shared = (source..source + length)
-                    .any(|byte| (destination..destination + length).contains(&byte));
-                let judged = check_copy(source, destination, length, buffer).is_ok();
-                assert_eq!(judged, inside && !shared, "{source} {destination} {length}");
+    for buffer in 0..8 {
+        for source in 0..10 {
+            for destination in 0..10 {
+                for length in 0..10 {
+                    let expected = by_bytes(source, destination, length, buffer);
+                    let judged = check_copy(source, destination, length, buffer);
+                    let values = [source, destination, length, buffer];
+                    assert_eq!(judged, expected, "{values:?}");
+                    assert_eq!(in_wide_integers(values), expected, "{values:?}");
+                    let fits = source + length <= buffer;
+                    assert_eq!(within(source, length, buffer), fits, "{values:?}");
+                }
             }
         }
     }
 }
 
+/// No sum in `check_copy` can overflow: a range is added up only after it was found to lie within
+/// the buffer. An overflow would panic in this test, or give another answer than the model.
 #[test]
-fn request_codes_are_those_of_the_generic_encoding() {
-    // _IOR(0xdc, 0, 64 bytes) and _IOWR(0xdc, 1, 48 bytes).
-    assert_eq!(ioctl::INFO, 0x8040_dc00);
-    assert_eq!(ioctl::COPY, 0xc030_dc01);
-    assert_eq!(ioctl::size(ioctl::COPY), 48);
-    assert_eq!(ioctl::command(ioctl::COPY), 0xc000_dc01);
+fn no_sum_overflows_at_any_limit() {
+    let mut limits = Vec::new();
+    for middle in [0, 1 << 32, u64::MAX / 2, 1 << 63, u64::MAX] {
+        for distance in 0..=3_u64 {
+            limits.extend([
+                middle.saturating_sub(distance),
+                middle.saturating_add(distance),
+            ]);
+        }
+    }
+    limits.sort_unstable();
+    limits.dedup();
+    for &source in &limits {
+        for &destination in &limits {
+            for &length in &limits {
+                for &buffer in &limits {
+                    let values = [source, destination, length, buffer];
+                    let judged = check_copy(source, destination, length, buffer);
+                    assert_eq!(judged, in_wide_integers(values), "{values:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The largest sums that `check_copy` ever forms, in the largest buffer there could be.
+#[test]
+fn the_largest_sums_are_exact() {
+    let max = u64::MAX;
+    assert_eq!(check_copy(0, max - 1, 1, max), Ok(()));
+    assert_eq!(check_copy(max - 1, 0, 1, max), Ok(()));
+    assert_eq!(check_copy(max - 1, max - 1, 1, max), Err(Refusal::Overlap));
+    assert_eq!(check_copy(0, max / 2, max / 2, max), Ok(()));
+    assert_eq!(check_copy(0, 0, max, max), Err(Refusal::Overlap));
+    assert_eq!(check_copy(0, max, 1, max), Err(Refusal::Destination));
+    assert_eq!(check_copy(max, 0, 1, max), Err(Refusal::Source));
+    assert_eq!(check_copy(0, 1, max, max), Err(Refusal::Destination));
 }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The ABI as numbers, compared with the copy that is kept in `layout.golden`.
+//!
+//! A difference means that programs that were built before would no longer understand the driver,
+//! unless something was only added. If the change is meant, write the new copy with
+//! `BLESS=1 cargo test -p dmacopy-uapi --test layout` and let its diff be reviewed.
+
+use std::fmt::Write as _;
+use std::mem::{align_of, offset_of, size_of, size_of_val};
+
+use dmacopy_uapi::{ioctl, names, ABI_VERSION};
+
+const GOLDEN: &str = include_str!("layout.golden");
+
+const HEADER: &str = "\
+# The ABI of dmacopy. Do not edit: BLESS=1 cargo test -p dmacopy-uapi --test layout
+";
+
+/// The sources of the ABI, to see that nothing is missing in the listing.
+const SOURCES: [(&str, &str); 3] = [
+    ("ioctl", include_str!("../src/abi/ioctl.rs")),
+    ("names", include_str!("../src/abi/names.rs")),
+    ("transfer", include_str!("../src/abi/transfer.rs")),
+];
+const ROOT: &str = include_str!("../src/abi/mod.rs");
+
+/// Lists a structure. The pattern has no `..`, so that a new field cannot be forgotten here.
+macro_rules! structure {
+    ($listing:expr, $module:ident::$name:ident { $($field:ident),* $(,)? }) => {{
+        let value = $module::$name::default();
+        let $module::$name { $($field),* } = value;
+        let (size, align) = (size_of::<$module::$name>(), align_of::<$module::$name>());
+        let path = concat!(stringify!($module), "::", stringify!($name));
+        writeln!($listing, "\nstruct {path}: size {size}, align {align}")?;
+        $(
+            let (offset, size) = (offset_of!($module::$name, $field), size_of_val(&$field));
+            writeln!($listing, "  {offset:>2} {size:>2} {}", stringify!($field))?;
+        )*
+    }};
+}
+
+/// Lists constants, each with the format of its kind.
+macro_rules! constants {
+    ($listing:expr, $format:literal: $($($part:ident)::+),* $(,)?) => {
+        $(
+            let path = stringify!($($part)::+).replace(' ', "");
+            writeln!($listing, concat!("const {}: ", $format), path, $($part)::+)?;
+        )*
+    };
+}
+
+fn listing() -> Result<String, std::fmt::Error> {
+    let mut text = String::from(HEADER);
+    writeln!(text)?;
+    constants!(text, "{}": ABI_VERSION);
+    constants!(text, "{:#x}": ioctl::MAGIC);
+    constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY);
+    constants!(text, "{}": ioctl::ENGINE_SOFTWARE);
+    constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY);
+    structure!(
+        text,
+        ioctl::Info {
+            abi_version,
+            engine,
+            capabilities,
+            buffer_bytes,
+            max_transfer_bytes,
+            session,
+            reserved,
+        }
+    );
+    structure!(
+        text,
+        ioctl::Copy {
+            source_offset,
+            destination_offset,
+            length,
+            flags,
+            reserved,
+            sequence,
+            duration_ns,
+        }
+    );
+    writeln!(text)?;
+    constants!(
+        text, "{:?}":
+        names::DRIVER,
+        names::COMPATIBLE,
+        names::PARAMETER_SOFTWARE,
+        names::CLASS,
+        names::PROC_SUMMARY,
+        names::attribute::ABI_VERSION,
+        names::attribute::ENGINE,
+        names::attribute::STATE,
+        names::attribute::BUFFER_BYTES,
+        names::attribute::TIMEOUT_MS,
+        names::attribute::SESSIONS,
+        names::attribute::TRANSFERS,
+        names::attribute::BYTES,
+        names::attribute::ERRORS,
+        names::attribute::ALL,
+        names::engine::SOFTWARE,
+        names::state::RUNNING,
+        names::state::STALLED,
+        names::uevent::STATE,
+        names::uevent::SEQUENCE,
+        names::debugfs::STALL,
+        names::debugfs::ENGINE,
+    );
+    Ok(text)
+}
+
+#[test]
+fn the_abi_is_the_golden_one() {
+    let listing = listing().unwrap();
+    if std::env::var_os("BLESS").is_some_and(|bless| bless == "1") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layout.golden");
+        std::fs::write(path, &listing).unwrap();
+        return;
+    }
+    let changed = |from: &str, to: &str, sign: char| -> String {
+        let lines = from
+            .lines()
+            .filter(|line| to.lines().all(|other| other != *line));
+        lines.map(|line| format!("{sign} {line}\n")).collect()
+    };
+    assert!(
+        listing == GOLDEN,
+        "the ABI differs from tests/layout.golden:\n{}{}\
+         if that is meant: BLESS=1 cargo test -p dmacopy-uapi --test layout",
+        changed(GOLDEN, &listing, '-'),
+        changed(&listing, GOLDEN, '+'),
+    );
+}
+
+/// The public items of a kind in a source, by their names.
+fn public<'a>(source: &'a str, kind: &'a str) -> impl Iterator<Item = &'a str> {
+    source.lines().filter_map(move |line| {
+        let rest = line.trim().strip_prefix("pub ")?.strip_prefix(kind)?;
+        let name = rest.strip_prefix(' ')?;
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+        Some(&name[..end.unwrap_or(name.len())]).filter(|name| *name != "fn")
+    })
+}
+
+#[test]
+fn nothing_public_is_missing_in_the_listing() {
+    let listing = listing().unwrap();
+    let modules: Vec<_> = public(ROOT, "mod").collect();
+    assert_eq!(modules, SOURCES.map(|(name, _)| name));
+
+    // Names repeat from module to module, so they are counted and not only looked for.
+    for (kind, end) in [("const", ": "), ("struct", ": size")] {
+        for (module, source) in SOURCES.into_iter().chain([("", ROOT)]) {
+            let mut in_source: Vec<_> = public(source, kind).collect();
+            let prefix = format!("{module}::");
+            let mut in_listing: Vec<_> = listing
+                .lines()
+                .filter_map(|line| line.strip_prefix(kind)?.strip_prefix(' ')?.split_once(end))
+                .map(|(path, _)| path)
+                .filter(|path| match path.contains("::") {
+                    true => path.starts_with(&prefix),
+                    false => module.is_empty(),
+                })
+                .filter_map(|path| path.rsplit("::").next())
+                .collect();
+            in_source.sort_unstable();
+            in_listing.sort_unstable();
+            assert_eq!(in_listing, in_source, "each pub {kind} of {module}");
+        }
+    }
+}
