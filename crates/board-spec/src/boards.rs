@@ -99,7 +99,7 @@ impl Boards {
     fn unknown(&self, name: &str) -> Error {
         let similarity = |known: &String| {
             let whole = strsim::jaro_winkler(name, known);
-            // "pi3" and "rpi" share few letters in order with "raspberry-pi-3b", but all of them.
+            // A part of a name shares few letters with the whole, but all of its own.
             let part = if known.replace('-', "").contains(&name.replace('-', "")) {
                 1.0
             } else {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the sources of the ABI promise to user space, told from their constants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Fault;
+use crate::Tree;
+use crate::rust_source::{Constant, Token, constants};
+
+const NAMES: &str = "crates/dmacopy-uapi/src/abi/names.rs";
+const REQUESTS: &str = "crates/dmacopy-uapi/src/abi/ioctl.rs";
+
+/// The subjects of the ABI's pages.
+#[derive(Debug, Default)]
+pub(super) struct Promise {
+    /// What must have an entry, and where the ABI says so.
+    pub(super) required: BTreeMap<String, (&'static str, usize)>,
+    /// What may have one.
+    pub(super) permitted: BTreeSet<String>,
+    /// Where the ABI disagrees with itself.
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Promise {
+    pub(super) fn read(tree: &Tree) -> Result<Self, Fault> {
+        let read = |path| {
+            let file = tree.get(path);
+            file.map(|file| constants(&file.text))
+                .ok_or_else(|| Fault::new(path, 1, "this source of the ABI is missing"))
+        };
+        let (names, codes) = (read(NAMES)?, read(REQUESTS)?);
+        let driver = text(&names, "DRIVER")?;
+        let class = text(&names, "CLASS")?;
+
+        let mut promise = Self {
+            faults: unlisted(&names),
+            ..Self::default()
+        };
+        for constant in &names {
+            let Some(text) = constant.text() else {
+                continue;
+            };
+            let subject = match constant.module.as_str() {
+                "attribute" => format!("/sys/class/{class}/{driver}N/{text}"),
+                "debugfs" => format!("/sys/kernel/debug/{driver}/{driver}N/{text}"),
+                "uevent" => text.to_owned(),
+                "" if constant.name.starts_with("PROC_") => format!("/proc/{text}"),
+                "" if constant.name.starts_with("PARAMETER_") => {
+                    let parameter = format!("/sys/module/{driver}/parameters/{text}");
+                    promise.permitted.insert(parameter);
+                    continue;
+                }
+                _ => continue,
+            };
+            promise.required.insert(subject, (NAMES, constant.line));
+        }
+        for code in &codes {
+            if let Some(encoding) = encoding(code, &codes) {
+                let subject = format!("/dev/{driver}N ioctl {}, {encoding}", code.name);
+                promise.required.insert(subject, (REQUESTS, code.line));
+            }
+        }
+        Ok(promise)
+    }
+}
+
+/// The value of a constant at the top of `names.rs`.
+fn text<'a>(names: &'a [Constant], name: &str) -> Result<&'a str, Fault> {
+    let mut named = names.iter().filter(|constant| constant.name == name);
+    named
+        .find_map(Constant::text)
+        .ok_or_else(|| Fault::new(NAMES, 1, format!("there is no constant {name}")))
+}
+
+/// The attributes that are missing in the list of all attributes.
+fn unlisted(names: &[Constant]) -> Vec<Fault> {
+    let attributes = || names.iter().filter(|one| one.module == "attribute");
+    let Some(all) = attributes().find(|one| one.name == "ALL") else {
+        return vec![Fault::new(NAMES, 1, "there is no attribute::ALL")];
+    };
+    let listed: BTreeSet<_> = all.words().collect();
+    attributes()
+        .filter(|one| one.text().is_some() && !listed.contains(one.name.as_str()))
+        .map(|one| {
+            let what = format!("attribute::ALL does not list {}", one.name);
+            Fault::new(NAMES, one.line, what)
+        })
+        .collect()
+}
+
+/// A request code as the C macro that makes it, if a constant is one: its value is
+/// `request::<Type>(direction, number)`.
+fn encoding(code: &Constant, codes: &[Constant]) -> Option<String> {
+    let words: Vec<_> = code.words().collect();
+    let (name, structure, directions, number) = match words[..] {
+        [name, structure, ref directions @ .., number] => (name, structure, directions, number),
+        _ => return None,
+    };
+    if name != "request" {
+        return None;
+    }
+    let reads = if directions.contains(&"READ") {
+        "R"
+    } else {
+        ""
+    };
+    let writes = if directions.contains(&"WRITE") {
+        "W"
+    } else {
+        ""
+    };
+    let magic = codes.iter().find(|one| one.name == "MAGIC")?;
+    let magic = magic.words().next()?;
+    let size = codes.iter().find_map(|one| asserted_size(one, structure));
+    let size = size.unwrap_or("?");
+    Some(format!(
+        "_IO{writes}{reads}({magic}, {number}, {size} bytes)"
+    ))
+}
+
+/// What `assert!(size_of::<Type>() == size)` says of a type.
+fn asserted_size<'a>(assertion: &'a Constant, structure: &str) -> Option<&'a str> {
+    let words: Vec<_> = assertion.words().collect();
+    let is_equation = assertion.value.contains(&Token::Mark('='));
+    match words[..] {
+        [.., "size_of", of, size] if of == structure && is_equation => Some(size),
+        _ => None,
+    }
+}
