@@ -77,6 +77,9 @@ pub enum Error {
         /// What the kernel said about it.
         kernel_log: String,
     },
+    /// The agent said that it had finished without having said that it was ready.
+    #[error("the agent finished without having been ready")]
+    NeverReady,
     /// A frame was damaged on its way.
     #[error("a frame from the agent was damaged")]
     Damaged(#[source] Damage),

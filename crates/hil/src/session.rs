@@ -264,7 +264,7 @@ impl Session {
                     });
                 }
                 Message::Finished { taint } => {
-                    let (boot, kernel) = self.ready.clone().unwrap_or_default();
+                    let (boot, kernel) = self.ready.clone().ok_or(Error::NeverReady)?;
                     return Ok(Some(Outcome {
                         boot,
                         total: self.started.elapsed(),

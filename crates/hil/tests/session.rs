@@ -241,6 +241,12 @@ fn a_lost_frame_is_an_error() {
 }
 
 #[test]
+fn an_agent_that_finishes_without_having_been_ready_is_no_success() {
+    let (result, _) = follow(&format!("{} obey", finished(0)));
+    assert!(matches!(result, Err(Error::NeverReady)), "{result:?}");
+}
+
+#[test]
 fn an_emulator_that_ignores_its_monitor_is_ended_all_the_same() {
     let mut session = start(&format!(
         "trap '' TERM INT; {}{} exec sleep 60",

@@ -59,6 +59,9 @@ impl Machine {
             .stderr(Stdio::piped())
             .fd_mappings(mappings)
             .map_err(|collision| Error::Channel(io::Error::other(collision)))?;
+        let [console, agent, monitor] = <[UnixStream; 3]>::try_from(pairs)
+            .map_err(|_| Error::Channel(io::Error::other("a channel is missing")))?;
+        let monitor = Monitor::new(monitor).map_err(Error::Channel)?;
         let mut process = program.spawn().map_err(Error::Start)?;
         // The command owns the emulator's halves: without them the end would not be seen.
         drop(program);
@@ -70,18 +73,16 @@ impl Machine {
                 String::from_utf8_lossy(&text).into_owned()
             })
         });
-        let [console, agent, monitor] = <[UnixStream; 3]>::try_from(pairs)
-            .map_err(|_| Error::Channel(io::Error::other("a channel is missing")))?;
         Ok(Self {
             process,
-            monitor: Monitor::new(monitor).map_err(Error::Channel)?,
+            monitor,
             stderr,
             console: Some(console),
             agent: Some(agent),
         })
     }
 
-    /// The emulator's process.
+    /// The process that was started: the emulator, or what runs it in a sandbox and ends with it.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
