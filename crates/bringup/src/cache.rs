@@ -2,25 +2,33 @@
 
 //! Where downloads and everything made from them are kept, outside of the work tree.
 //!
-//! An entry is made under a name of its own and renamed when it is whole, so what carries an
-//! entry's name is complete, whatever interrupted an earlier run. One run at a time changes the
-//! cache; the lock is inherited by the programs that a run starts and ends with the last of them.
+//! An entry is made under a name of its own and renamed when it is whole and on disk, so what
+//! carries an entry's name is complete, whatever interrupted an earlier run. See
+//! [`crate::lock`] for how runs keep out of each other's way.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use nix::sys::statvfs::statvfs;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
-use crate::progress::Progress;
 
 /// Where the cache is unless `BRINGUP_CACHE` says otherwise, below the home folder.
 const DEFAULT: &str = ".cache/bringup";
+
+/// Says that a folder is a cache, to this program and to those that make backups.
+///
+/// Reference: <https://bford.info/cachedir/>
+const TAG: &str = "CACHEDIR.TAG";
+
+const TAG_CONTENT: &str = "\
+Signature: 8a477f597d28d172789f06886806bc55
+# This folder is the cache of bringup. `cargo bringup clean --cache` empties it.
+";
+
+/// How the names of temporary folders begin.
+const TEMPORARY: &str = ".bringup-";
 
 /// The cache's folder.
 #[derive(Clone, Debug)]
@@ -28,18 +36,41 @@ pub(crate) struct Cache {
     root: PathBuf,
 }
 
-/// The right to change the cache, or, once [shared](Self::share), to rely on it.
-#[derive(Debug)]
-pub(crate) struct Lock(Flock<File>);
-
 impl Cache {
     /// Finds the cache and makes its folder.
     pub(crate) fn open() -> Result<Self> {
-        let root = Self::location()?;
+        Self::at(Self::location()?)
+    }
+
+    /// The cache in this folder, which is made, or must be empty or one already.
+    fn at(root: PathBuf) -> Result<Self> {
+        let unusable = || format!("cannot make the cache folder {}", root.display());
+        let elsewhere = |failure: Failure| failure.help("BRINGUP_CACHE chooses another place");
         std::fs::create_dir_all(&root)
-            .or_environment(|| format!("cannot make the cache folder {}", root.display()))
-            .map_err(|failure| failure.help("BRINGUP_CACHE chooses another place"))?;
+            .or_environment(unusable)
+            .map_err(elsewhere)?;
+        let tag = root.join(TAG);
+        if !tag.is_file() {
+            let mut content = std::fs::read_dir(&root).or_environment(unusable)?;
+            if content.next().is_some() {
+                return Err(elsewhere(Failure::new(
+                    Exit::Refused,
+                    format!("{} is not empty, and no cache of this kit", root.display()),
+                )));
+            }
+            std::fs::write(&tag, TAG_CONTENT)
+                .or_environment(unusable)
+                .map_err(elsewhere)?;
+        }
         Ok(Self { root })
+    }
+
+    /// A folder that goes with what is returned.
+    pub(crate) fn temporary_folder(&self) -> Result<tempfile::TempDir> {
+        tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .tempdir_in(&self.root)
+            .or_environment(|| format!("cannot make a folder in {}", self.root.display()))
     }
 
     /// Where the cache is or would be.
@@ -76,47 +107,26 @@ impl Cache {
         Ok(path)
     }
 
-    /// Waits until no other run changes the cache.
-    pub(crate) fn lock(&self, progress: &Progress) -> Result<Lock> {
-        let path = self.root.join("lock");
-        let unusable = || format!("cannot lock {}", path.display());
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .or_environment(unusable)?;
-        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((returned, Errno::EWOULDBLOCK)) => {
-                file = returned;
-                let mut holder = String::new();
-                // Who holds it is a courtesy; without it the wait is the same.
-                let _ = file.read_to_string(&mut holder);
-                progress.note(&format!(
-                    "another run uses the cache ({}); waiting for it, Ctrl-C gives up",
-                    holder.trim()
-                ));
-                Flock::lock(file, FlockArg::LockExclusive)
-                    .map_err(|(_, errno)| errno)
-                    .or_environment(unusable)?
+    /// The file that runs lock.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Whether `name` is what this program gives an entry, so that it may remove it.
+    pub(crate) fn is_entry(name: &str) -> bool {
+        let name = name.strip_suffix(".partial").unwrap_or(name);
+        let is_key = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit());
+        let ends_with_key = |rest: &str| is_key(rest.rsplit('-').next().unwrap_or(rest));
+        match name.split_once('-') {
+            Some(("toolbox", rest)) => is_key(rest),
+            Some(("kernel", rest)) => ends_with_key(rest),
+            Some(("instead", rest)) => {
+                let rest = rest.strip_prefix("of-kernel-");
+                let rest = rest.and_then(|rest| rest.strip_suffix(".lock"));
+                rest.is_some_and(ends_with_key)
             }
-            Err((_, errno)) => return Err(errno).or_environment(unusable),
-        };
-        // Programs that this run starts keep the lock: if this process is killed, a step that
-        // still works in the cache is not disturbed.
-        fcntl(lock.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).or_environment(unusable)?;
-        let command: Vec<String> = std::env::args().skip(1).collect();
-        let holder = format!(
-            "pid {}: bringup {}\n",
-            std::process::id(),
-            command.join(" ")
-        );
-        let mut file: &File = &lock;
-        file.set_len(0).or_environment(unusable)?;
-        file.write_all(holder.as_bytes()).or_environment(unusable)?;
-        Ok(Lock(lock))
+            _ => matches!(name, "archive" | "cargo") || name.starts_with(TEMPORARY),
+        }
     }
 
     /// Makes the entry `name` with `make`, which gets an empty folder to fill.
@@ -140,6 +150,11 @@ impl Cache {
             let _ = remove(&partial);
             return Err(failure);
         }
+        // What has the entry's name must be whole even after the power has failed.
+        let folder =
+            File::open(&partial).or_environment(|| format!("cannot open {}", partial.display()))?;
+        nix::unistd::syncfs(&folder)
+            .or_environment(|| format!("cannot write {} to disk", partial.display()))?;
         std::fs::rename(&partial, &entry)
             .or_environment(|| format!("cannot rename {}", partial.display()))?;
         Ok(entry)
@@ -170,15 +185,6 @@ impl Cache {
             ),
         )
         .help("free some space, or set BRINGUP_CACHE to a folder on a larger disk"))
-    }
-}
-
-impl Lock {
-    /// Lets other runs rely on the cache too, as this one does from now on, but change nothing.
-    pub(crate) fn share(&self) -> Result<()> {
-        self.0
-            .relock(FlockArg::LockShared)
-            .or_environment(|| "cannot share the cache's lock")
     }
 }
 
@@ -266,24 +272,44 @@ mod tests {
     }
 
     #[test]
-    fn a_second_run_waits_and_a_shared_lock_lets_it_in() {
-        let (_guard, cache) = cache();
-        let progress = Progress::new(false, cache.entry("logs"));
-        let first = cache.lock(&progress).unwrap();
-        let path = cache.entry("lock");
-        let try_shared = || {
-            let file = File::open(&path).unwrap();
-            Flock::lock(file, FlockArg::LockSharedNonblock)
-                .map(drop)
-                .map_err(|(_, errno)| errno)
-        };
-        assert_eq!(try_shared(), Err(Errno::EWOULDBLOCK));
-        first.share().unwrap();
-        assert_eq!(try_shared(), Ok(()));
-        let holder = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            holder.starts_with(&format!("pid {}", std::process::id())),
-            "{holder}"
-        );
+    fn only_what_this_program_makes_is_taken_for_an_entry() {
+        for ours in [
+            "toolbox-a97fa7f77fe4",
+            "toolbox-a97fa7f77fe4.partial",
+            "kernel-7.3.4+deb13-arm64-933b1b1ad1d6",
+            "instead-of-kernel-7.3.3+deb13-arm64-2eafb7ff2d47.lock",
+            "archive",
+            "cargo",
+            ".bringup-x1",
+        ] {
+            assert!(Cache::is_entry(ours), "{ours}");
+        }
+        for other in [
+            "archive-of-photos",
+            "cargo-projects",
+            "kernel-src",
+            "toolbox",
+            "lock",
+        ] {
+            assert!(!Cache::is_entry(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_not_adopted() {
+        let guard = tempfile::tempdir().unwrap();
+        std::fs::write(guard.path().join("letter.txt"), "x").unwrap();
+        let failure = Cache::at(guard.path().to_path_buf()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Refused);
+        assert!(failure.summary().contains("not empty"), "{failure}");
+    }
+
+    #[test]
+    fn an_empty_folder_is_adopted_and_known_again() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path().join("new");
+        Cache::at(root.clone()).unwrap();
+        std::fs::write(root.join("lock"), "x").unwrap();
+        Cache::at(root).unwrap();
     }
 }

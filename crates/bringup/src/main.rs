@@ -18,6 +18,7 @@ mod host;
 mod initramfs;
 mod kernel;
 mod kernel_health;
+mod lock;
 mod mirror;
 mod module;
 mod progress;

@@ -8,6 +8,8 @@ use board_spec::{Board, Boards};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+use crate::lock::{Lock, Mode};
+use crate::progress::Progress;
 
 /// The checkout that this program belongs to.
 #[derive(Clone, Debug)]
@@ -56,6 +58,15 @@ impl Repository {
     /// Where everything that is built from this checkout goes.
     pub(crate) fn output(&self) -> PathBuf {
         self.root.join("target/bringup")
+    }
+
+    /// Keeps other runs from building in the output folder. The lock's file lies beside the
+    /// folder, which may be removed while it is held.
+    pub(crate) fn lock(&self, progress: &Progress) -> Result<Lock> {
+        let folder = self.root.join("target");
+        std::fs::create_dir_all(&folder)
+            .or_environment(|| format!("cannot make the folder {}", folder.display()))?;
+        Lock::take(&folder.join("bringup.lock"), Mode::Exclusive, progress)
     }
 
     /// All boards.

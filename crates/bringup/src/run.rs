@@ -70,7 +70,6 @@ pub(crate) fn boot(
 ) -> Result<Running> {
     let board = job.board;
     let images = assemble(setup, &job, step)?;
-    setup.share()?;
     let qemu = setup
         .toolbox
         .enter()
@@ -120,7 +119,8 @@ fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
     let folder = setup.output_folder(&name)?;
     let agent = path_on_board(job.agent);
     initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
-    let mut kernel_arguments = vec!["quiet".to_owned()];
+    // An oops in the driver ends the boot with its trace, instead of a board that does nothing.
+    let mut kernel_arguments = ["quiet", "oops=panic"].map(str::to_owned).to_vec();
     kernel_arguments.extend(job.kernel_arguments.iter().cloned());
     Ok(Images {
         kernel: Path::new(KERNEL).join(setup.kernel.image()),

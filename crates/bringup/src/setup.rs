@@ -4,10 +4,11 @@
 
 use std::path::PathBuf;
 
-use crate::cache::{self, Cache};
+use crate::cache::Cache;
 use crate::failure::{OrFail, Result};
 use crate::host;
 use crate::kernel::{self, Kernel};
+use crate::lock::{Lock, Mode};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::toolbox::{self, Toolbox};
@@ -28,7 +29,8 @@ pub(crate) struct Setup {
     pub(crate) cache: Cache,
     pub(crate) toolbox: Toolbox,
     pub(crate) kernel: Kernel,
-    lock: cache::Lock,
+    relying: Lock,
+    building: Lock,
 }
 
 /// The toolbox alone, for commands that need no kernel.
@@ -37,7 +39,8 @@ pub(crate) struct ToolboxSetup {
     pub(crate) repository: Repository,
     pub(crate) cache: Cache,
     pub(crate) toolbox: Toolbox,
-    lock: cache::Lock,
+    lock: Lock,
+    building: Lock,
 }
 
 impl ToolboxSetup {
@@ -45,16 +48,17 @@ impl ToolboxSetup {
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
         let repository = Repository::find()?;
         host::require_architecture()?;
-        // Before the lock is taken: what is installed may start services, which would inherit it.
         host::install_missing(progress, choices.may_install)?;
+        let building = repository.lock(progress)?;
         let cache = Cache::open()?;
-        let lock = cache.lock(progress)?;
-        let toolbox = toolbox::ensure(&cache, progress)?;
+        let lock = Lock::take(&cache.lock_file(), Mode::Exclusive, progress)?;
+        let toolbox = toolbox::ensure(&cache, &lock, progress)?;
         Ok(Self {
             repository,
             cache,
             toolbox,
             lock,
+            building,
         })
     }
 }
@@ -62,11 +66,15 @@ impl ToolboxSetup {
 impl Setup {
     /// Makes everything ready, as far as it is not in the cache already.
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
+        if let Some(ready) = Self::ready(progress)? {
+            return Ok(ready);
+        }
         let ToolboxSetup {
             repository,
             cache,
             toolbox,
             lock,
+            building,
         } = ToolboxSetup::new(choices, progress)?;
         let kernel_lock = kernel::Lock::read(&repository.kernel_lock())?;
         let obtain = kernel::obtain::Obtain {
@@ -75,13 +83,46 @@ impl Setup {
             progress,
         };
         let kernel = obtain.kernel(&kernel_lock, choices.locked)?;
+        // Building for the board adds nothing that another run could stumble over.
+        lock.share()?;
         Ok(Self {
             repository,
             cache,
             toolbox,
             kernel,
-            lock,
+            relying: lock,
+            building,
         })
+    }
+
+    /// What is in the cache already, when that is all that is needed: it is shared with other
+    /// runs, so none has to wait for another.
+    fn ready(progress: &Progress) -> Result<Option<Self>> {
+        let repository = Repository::find()?;
+        let cache = Cache::open()?;
+        let kernel_lock = kernel::Lock::read(&repository.kernel_lock())?;
+        let is_there = || {
+            let kernel = cache.entry(&kernel::prepare::entry_name(&kernel_lock));
+            host::has_program("bwrap") && toolbox::entry(&cache).is_dir() && kernel.is_dir()
+        };
+        // Looked at before, not to wait for a run that is making it, and again under the lock.
+        if !is_there() {
+            return Ok(None);
+        }
+        let building = repository.lock(progress)?;
+        let relying = Lock::take(&cache.lock_file(), Mode::Shared, progress)?;
+        if !is_there() {
+            return Ok(None);
+        }
+        let entry = cache.entry(&kernel::prepare::entry_name(&kernel_lock));
+        Ok(Some(Self {
+            toolbox: toolbox::at(&toolbox::entry(&cache)),
+            kernel: Kernel::at(entry, &kernel_lock.release),
+            repository,
+            cache,
+            relying,
+            building,
+        }))
     }
 
     /// A folder for what is built from this checkout.
@@ -92,8 +133,10 @@ impl Setup {
         Ok(path)
     }
 
-    /// Everything is made; other runs may go on.
-    pub(crate) fn share(&self) -> Result<()> {
-        self.lock.share()
+    /// Nothing more is built: other runs may build in the output folder, while this one goes on
+    /// to rely on toolbox and kernel.
+    pub(crate) fn finish_building(self) -> Lock {
+        drop(self.building);
+        self.relying
     }
 }

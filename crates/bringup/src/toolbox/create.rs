@@ -2,14 +2,17 @@
 
 //! Makes the toolbox with mmdebstrap.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use command_fds::{CommandFdExt as _, FdMapping};
 
 use super::Toolbox;
 use crate::cache::Cache;
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::{OrFail, Result};
+use crate::lock::Lock;
 use crate::progress::{Progress, Step};
 use crate::stamp::Stamp;
 use crate::{host, mirror};
@@ -22,6 +25,9 @@ pub(crate) const SUITE: &str = "trixie";
 
 /// About what a toolbox takes while it is made, in bytes.
 const BYTES: u64 = 4 << 30;
+
+/// Where mmdebstrap has the lock open, out of the way of what shells use.
+const LOCK_FD: i32 = 100;
 
 /// The root file system, within the entry.
 const ROOT: &str = "root";
@@ -46,8 +52,8 @@ fn packages() -> Vec<&'static str> {
 }
 
 /// The toolbox, made if it is not in the cache yet.
-pub(crate) fn ensure(cache: &Cache, progress: &Progress) -> Result<Toolbox> {
-    let name = format!("toolbox-{}", key());
+pub(crate) fn ensure(cache: &Cache, lock: &Lock, progress: &Progress) -> Result<Toolbox> {
+    let name = name();
     let entry = cache.entry(&name);
     if entry.is_dir() {
         return Ok(at(&entry));
@@ -56,7 +62,7 @@ pub(crate) fn ensure(cache: &Cache, progress: &Progress) -> Result<Toolbox> {
     let step = progress.step("toolbox", "making it from Debian packages, about a minute")?;
     let entry = cache.make(&name, BYTES, |partial| {
         let root = partial.join(ROOT);
-        bootstrap(partial, &root, &mirror, &step)?;
+        bootstrap(partial, &root, &mirror, lock, &step)?;
         // A file to mount the PC's own over.
         let resolv = root.join("etc/resolv.conf");
         if !resolv.exists() {
@@ -68,14 +74,24 @@ pub(crate) fn ensure(cache: &Cache, progress: &Progress) -> Result<Toolbox> {
     Ok(at(&entry))
 }
 
+/// The name of the toolbox's entry in the cache.
+fn name() -> String {
+    format!("toolbox-{}", key())
+}
+
+/// The toolbox's entry in the cache, whether it exists or not.
+pub(crate) fn entry(cache: &Cache) -> PathBuf {
+    cache.entry(&name())
+}
+
 /// The toolbox of this entry of the cache.
 pub(crate) fn at(entry: &Path) -> Toolbox {
     Toolbox::at(entry.join(ROOT))
 }
 
-fn bootstrap(partial: &Path, root: &Path, mirror: &str, step: &Step) -> Result<()> {
+fn bootstrap(partial: &Path, root: &Path, mirror: &str, lock: &Lock, step: &Step) -> Result<()> {
     let made = if host::is_root() {
-        let mut command = mmdebstrap("root");
+        let mut command = mmdebstrap("root", lock)?;
         command
             .env("TMPDIR", partial)
             .arg("--format=directory")
@@ -83,7 +99,7 @@ fn bootstrap(partial: &Path, root: &Path, mirror: &str, step: &Step) -> Result<(
             .args(sources(mirror));
         external::run(&mut command, step, Exit::Environment)
     } else {
-        bootstrap_as_user(root, mirror, step)
+        bootstrap_as_user(root, mirror, lock, step)
     };
     made.map_err(|failure| {
         failure.help(format!(
@@ -94,9 +110,9 @@ fn bootstrap(partial: &Path, root: &Path, mirror: &str, step: &Step) -> Result<(
 
 /// An ordinary user's files cannot have other owners, so the root file system comes as a tar
 /// archive from a user namespace and is unpacked as this user's own.
-fn bootstrap_as_user(root: &Path, mirror: &str, step: &Step) -> Result<()> {
+fn bootstrap_as_user(root: &Path, mirror: &str, lock: &Lock, step: &Step) -> Result<()> {
     std::fs::create_dir(root).or_environment(|| format!("cannot make {}", root.display()))?;
-    let mut make = mmdebstrap("unshare");
+    let mut make = mmdebstrap("unshare", lock)?;
     make.arg("--format=tar").arg("-").args(sources(mirror));
     let mut unpack = Command::new("tar");
     // Device nodes can only be made by root; bubblewrap brings its own.
@@ -113,7 +129,8 @@ fn bootstrap_as_user(root: &Path, mirror: &str, step: &Step) -> Result<()> {
     })
 }
 
-fn mmdebstrap(mode: &str) -> Command {
+/// Begins the command. It does not end with this process, so it keeps the lock as long as it runs.
+fn mmdebstrap(mode: &str, lock: &Lock) -> Result<Command> {
     let mut command = Command::new("mmdebstrap");
     command
         .arg(format!("--mode={mode}"))
@@ -126,7 +143,14 @@ fn mmdebstrap(mode: &str) -> Command {
         .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
         .arg("--aptopt=Acquire::Retries \"3\"")
         .arg(SUITE);
+    let inherited = FdMapping {
+        parent_fd: lock.inheritable()?,
+        child_fd: LOCK_FD,
+    };
     command
+        .fd_mappings(vec![inherited])
+        .or_environment(|| "cannot hand on the cache's lock")?;
+    Ok(command)
 }
 
 /// The lines of `sources.list`.

@@ -52,6 +52,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));
         table::print(&board.title, &outcome.kernel, &tour);
+        let _relying = setup.finish_building();
         keep_running(running);
     } else {
         running.session.power_off(&mut listener);

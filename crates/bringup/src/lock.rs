@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! How runs keep out of each other's way.
+//!
+//! Two files are locked: one in the cache, exclusively by the run that adds to it and shared by
+//! those that rely on it; and one in the checkout's output folder, by the run that builds there.
+//! The kernel gives a lock back when the process ends, however it ends. What a run starts in the
+//! toolbox ends with it; mmdebstrap does not, so it inherits the lock and keeps others away from
+//! what it is still writing.
+//!
+//! # References
+//!
+//! - `flock(2)`
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::failure::{OrFail, Result};
+use crate::progress::Progress;
+
+/// A lock that this run holds.
+#[derive(Debug)]
+pub(crate) struct Lock(Flock<File>);
+
+/// With whom a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// With nobody.
+    Exclusive,
+    /// With all who only rely on what is there.
+    Shared,
+}
+
+impl Mode {
+    fn now(self) -> FlockArg {
+        match self {
+            Self::Exclusive => FlockArg::LockExclusiveNonblock,
+            Self::Shared => FlockArg::LockSharedNonblock,
+        }
+    }
+
+    fn waiting(self) -> FlockArg {
+        match self {
+            Self::Exclusive => FlockArg::LockExclusive,
+            Self::Shared => FlockArg::LockShared,
+        }
+    }
+}
+
+impl Lock {
+    /// Locks `path`; says so if that means waiting for another run.
+    pub(crate) fn take(path: &Path, mode: Mode, progress: &Progress) -> Result<Self> {
+        let unusable = || format!("cannot lock {}", path.display());
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .or_environment(unusable)?;
+        let lock = match Flock::lock(file, mode.now()) {
+            Ok(lock) => lock,
+            Err((returned, Errno::EWOULDBLOCK)) => {
+                file = returned;
+                let mut holder = String::new();
+                // Who holds it is a courtesy; without it the wait is the same.
+                let _ = file.read_to_string(&mut holder);
+                progress.note(&format!(
+                    "another run is at work ({}); waiting for it, Ctrl-C gives up",
+                    holder.trim()
+                ));
+                Flock::lock(file, mode.waiting())
+                    .map_err(|(_, errno)| errno)
+                    .or_environment(unusable)?
+            }
+            Err((_, errno)) => return Err(errno).or_environment(unusable),
+        };
+        let command: Vec<String> = std::env::args().skip(1).collect();
+        let holder = format!(
+            "pid {}: bringup {}\n",
+            std::process::id(),
+            command.join(" ")
+        );
+        let mut file: &File = &lock;
+        // Who holds it shared with others is only the last of them, which is good enough.
+        file.set_len(0).or_environment(unusable)?;
+        file.write_all(holder.as_bytes()).or_environment(unusable)?;
+        Ok(Self(lock))
+    }
+
+    /// From now on others may rely on what is there too.
+    pub(crate) fn share(&self) -> Result<()> {
+        self.0
+            .relock(FlockArg::LockShared)
+            .or_environment(|| "cannot share a lock")
+    }
+
+    /// The same lock for a program to inherit: when this process is killed, the program keeps it.
+    pub(crate) fn inheritable(&self) -> Result<OwnedFd> {
+        let file = self
+            .0
+            .try_clone()
+            .or_environment(|| "cannot hand on a lock")?;
+        Ok(file.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(folder: &Path) -> Progress {
+        Progress::new(false, folder.join("logs"))
+    }
+
+    fn is_free(path: &Path, mode: Mode) -> bool {
+        Flock::lock(File::open(path).unwrap(), mode.now()).is_ok()
+    }
+
+    #[test]
+    fn who_only_relies_on_the_cache_is_let_in_once_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let maker = Lock::take(&path, Mode::Exclusive, &progress(folder.path())).unwrap();
+        assert!(!is_free(&path, Mode::Shared));
+        maker.share().unwrap();
+        let user = Lock::take(&path, Mode::Shared, &progress(folder.path())).unwrap();
+        assert!(!is_free(&path, Mode::Exclusive));
+        drop((maker, user));
+        assert!(is_free(&path, Mode::Exclusive));
+    }
+
+    #[test]
+    fn the_holder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let _lock = Lock::take(&path, Mode::Exclusive, &progress(folder.path())).unwrap();
+        let holder = std::fs::read_to_string(&path).unwrap();
+        let expected = format!("pid {}: bringup", std::process::id());
+        assert!(holder.starts_with(&expected), "{holder}");
+    }
+}
