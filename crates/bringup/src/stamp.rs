@@ -20,7 +20,7 @@ impl Stamp {
         self
     }
 
-    /// Adds every file below `folder`, with its path.
+    /// Adds every source file below `folder`, with its path.
     pub(crate) fn tree(mut self, folder: &Path) -> Result<Self> {
         for path in files(folder)? {
             let bytes = std::fs::read(&path)
@@ -60,18 +60,29 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
-/// All files below `folder`, sorted.
+/// Whether a build reads this file: an editor's lock or a manual page changes nothing.
+fn is_source(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    !name.starts_with('.')
+        && (matches!(name, "Kbuild" | "Makefile") || matches!(ending, Some("rs" | "c" | "h")))
+}
+
+/// All source files below `folder`, sorted. Links are not followed.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot list {}", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).or_environment(unreadable)? {
-        let path = entry.or_environment(unreadable)?.path();
-        if path.is_dir() {
+        let entry = entry.or_environment(unreadable)?;
+        let (path, kind) = (entry.path(), entry.file_type().or_environment(unreadable)?);
+        if kind.is_dir() {
             found.extend(files(&path)?);
-        } else {
+        } else if kind.is_file() && is_source(&entry.file_name().to_string_lossy()) {
             found.push(path);
         }
     }
@@ -87,15 +98,30 @@ mod tests {
     fn content_name_and_place_all_count() {
         let folder = tempfile::tempdir().unwrap();
         let stamp = || Stamp::default().tree(folder.path()).unwrap().hex();
-        let file = folder.path().join("a");
+        let file = folder.path().join("a.rs");
         std::fs::write(&file, "one").unwrap();
         let first = stamp();
         assert_eq!(stamp(), first);
         std::fs::write(&file, "two").unwrap();
         let changed = stamp();
         assert_ne!(changed, first);
-        std::fs::rename(&file, folder.path().join("b")).unwrap();
+        std::fs::rename(&file, folder.path().join("b.rs")).unwrap();
         assert_ne!(stamp(), changed);
+    }
+
+    #[test]
+    fn what_no_build_reads_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let stamp = || Stamp::default().tree(folder.path()).unwrap().hex();
+        std::fs::write(folder.path().join("Kbuild"), "obj-m := x.o").unwrap();
+        let first = stamp();
+        for name in [".a.rs.swp", "a.rs~", "page.txt", "kernel.lock"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        // As an editor marks a file that it has open.
+        std::os::unix::fs::symlink("user@host.1", folder.path().join(".#a.rs")).unwrap();
+        std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+        assert_eq!(stamp(), first);
     }
 
     #[test]

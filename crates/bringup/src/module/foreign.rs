@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::FILE;
+use super::{FILE, empty};
 use crate::exit::Exit;
 use crate::external;
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Result};
 use crate::kernel::select::{rustc_of, toolbox_rustc};
 use crate::progress::Progress;
 use crate::setup::ToolboxSetup;
@@ -35,8 +35,7 @@ pub(crate) fn build(setup: &ToolboxSetup, folder: &Path, progress: &Progress) ->
     let step = progress.step("module", &format!("building kmod for {}", tree.release))?;
     let name = format!("module-{}", tree.release);
     let output = setup.repository.output().join(&name);
-    std::fs::create_dir_all(&output)
-        .or_environment(|| format!("cannot make the folder {}", output.display()))?;
+    empty(&output)?;
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut command = setup
         .toolbox

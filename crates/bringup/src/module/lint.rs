@@ -2,7 +2,7 @@
 
 //! What the driver's source must be besides correct: formatted, and clean under clippy.
 
-use super::{forget, in_kernel, is_fresh, make, source_stamp, write_stamp};
+use super::{empty, in_kernel, is_fresh, make, source_stamp, write_stamp};
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::{Failure, OrFail, Result};
@@ -26,11 +26,12 @@ pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
 /// Builds with clippy in the compiler's place; a warning is a failure.
 pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
     let stamp = source_stamp(setup)?;
-    let stamp_file = setup.output_folder("module-lint")?.join("stamp");
+    let folder = setup.output_folder("module-lint")?;
+    let stamp_file = folder.join("stamp");
     if is_fresh(&stamp_file, &stamp) {
         return Ok(());
     }
-    forget(&stamp_file)?;
+    empty(&folder)?;
     let step = progress.step("kmod-clippy", "building kmod with CLIPPY=1")?;
     let mut command = make(setup, "module-lint", &["CLIPPY=1", "modules"]);
     external::run(&mut command, &step, Exit::Build)?;

@@ -41,8 +41,9 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     if is_fresh(&stamp_file, &stamp) && built.full.is_file() && built.stripped.is_file() {
         return Ok(built);
     }
-    // Until the build has succeeded there is no module that could be taken for a fresh one.
-    forget(&stamp_file)?;
+    // From nothing: make goes by the files' times, which tell neither that the kernel is another
+    // one nor that an older source has come back.
+    empty(&folder)?;
     let step = progress.step("module", "building kmod")?;
     external::run(&mut make(setup, "module", &["modules"]), &step, Exit::Build)?;
     strip(setup, &step)?;
@@ -69,13 +70,11 @@ fn write_stamp(stamp_file: &Path, stamp: &str) -> Result<()> {
         .or_environment(|| format!("cannot write {}", stamp_file.display()))
 }
 
-fn forget(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).or_environment(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+/// Removes what an earlier build left in a folder.
+fn empty(folder: &Path) -> Result<()> {
+    crate::cache::remove(folder)?;
+    std::fs::create_dir_all(folder)
+        .or_environment(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// A command that sees the checkout, the output folder and the kernel.
