@@ -113,14 +113,26 @@ impl<'a> Archive<'a> {
             other => format!("{name}:{other}"),
         };
         command.args(["show", "--all-versions", &qualified]);
-        // apt-cache calls an unknown package an error.
         let output = command
             .output()
             .or_environment(|| "cannot start apt-cache")?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let (text, complaint) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        // apt-cache calls an unknown package an error, which other errors must not be taken for.
+        if !output.status.success() && !complaint.contains("No packages found") {
+            return Err(Failure::new(
+                Exit::Environment,
+                format!("apt-cache could not tell about {name} ({})", output.status),
+            )
+            .evidence(complaint.lines().map(str::to_owned).collect::<Vec<_>>()));
+        }
         let mut found = text.split("\n\n").filter_map(paragraph);
         Ok(found.find(|package| {
-            package.architecture == architecture && version.is_none_or(|v| package.version == v)
+            package.name == name
+                && package.architecture == architecture
+                && version.is_none_or(|v| package.version == v)
         }))
     }
 

@@ -93,12 +93,21 @@ pub(crate) fn run_pipeline(
         .stderr(Stdio::piped())
         .spawn()
         .or_environment(|| format!("cannot start {}", name(producer)))?;
-    let mut second = consumer
+    let second = consumer
         .stdin(first.stdout.take().map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .or_environment(|| format!("cannot start {}", name(consumer)))?;
+        .or_environment(|| format!("cannot start {}", name(consumer)));
+    let mut second = match second {
+        Ok(second) => second,
+        Err(failure) => {
+            // Nobody reads what it writes; that it is gone already would be fine.
+            let _ = first.kill();
+            let _ = first.wait();
+            return Err(failure);
+        }
+    };
     let (sender, lines) = channel();
     read(first.stderr.take(), false, &sender);
     read(second.stdout.take(), true, &sender);

@@ -6,6 +6,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
+use nix::unistd::{AccessFlags, access};
+
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::{Failure, OrFail, Result};
@@ -82,7 +84,7 @@ pub(crate) fn has_program(name: &str) -> bool {
     // An ordinary user's path often lacks the folders of administrators' programs.
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(Into::into))
-        .any(|folder| folder.join(name).is_file())
+        .any(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok())
 }
 
 /// The requirements that count for this user.

@@ -51,6 +51,6 @@ mod tests {
     fn a_warning_taints_and_the_module_alone_does_not_count() {
         assert_eq!(unexpected_taint(EXPECTED_TAINT), None);
         assert_eq!(unexpected_taint(0), None);
-        assert!(unexpected_taint(EXPECTED_TAINT | 1 << 9).is_some());
+        assert!(unexpected_taint(EXPECTED_TAINT | (1 << 9)).is_some());
     }
 }

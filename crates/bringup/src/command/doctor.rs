@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `bringup doctor`: what this PC has and lacks. It changes nothing and fetches nothing.
+//! `bringup doctor`: what this PC has and lacks. It fetches nothing, and makes nothing but the
+//! cache's folder.
 
 use std::process::Command;
 
@@ -147,8 +148,25 @@ fn sandbox() -> Finding {
     ]);
     match external::output(&mut trial) {
         Ok(_) => Finding::new(what, State::Ok, "bubblewrap can run programs"),
-        Err(failure) => Finding::new(what, State::Problem, failure.summary())
-            .mend("sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"),
+        Err(failure) => {
+            let finding = Finding::new(what, State::Problem, failure.summary());
+            // Which of them forbids it depends on the distribution.
+            let settings = [
+                ("kernel/unprivileged_userns_clone", 1),
+                ("kernel/apparmor_restrict_unprivileged_userns", 0),
+            ];
+            let known = settings
+                .iter()
+                .filter(|(name, _)| std::path::Path::new("/proc/sys").join(name).exists());
+            let words: Vec<_> = known
+                .map(|(name, value)| format!("{}={value}", name.replace('/', ".")))
+                .collect();
+            if words.is_empty() {
+                finding
+            } else {
+                finding.mend(format!("sudo sysctl {}", words.join(" ")))
+            }
+        }
     }
 }
 
@@ -217,7 +235,7 @@ fn cache_and_contents(repository: &Repository) -> Result<Vec<Finding>> {
     };
     let place = cache.root().display().to_string();
     findings.push(Finding::new("cache", State::Ok, place.clone()));
-    let toolbox_folder = cache.entry(&format!("toolbox-{}", toolbox::key()));
+    let toolbox_folder = toolbox::entry(&cache);
     let lock = Lock::read(&repository.kernel_lock());
     let kernel = lock
         .as_ref()

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::print_json;
-use crate::cli::{Checking, Json, Kernel, Locking};
+use crate::cli::{Checking, Kernel, Locking};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::kernel::obtain::Obtain;
@@ -44,12 +44,8 @@ fn version(lock: &Lock) -> String {
         .unwrap_or_default()
 }
 
-fn status(options: &Json, progress: &Progress) -> Result<Exit> {
-    let choices = Choices {
-        may_install: true,
-        locked: false,
-    };
-    let setup = ToolboxSetup::new(choices, progress)?;
+fn status(options: &Checking, progress: &Progress) -> Result<Exit> {
+    let setup = ToolboxSetup::new(options.set_up.choices(), progress)?;
     let lock = Lock::read(&setup.repository.kernel_lock())?;
     let step = progress.step("archive", "asking what it offers")?;
     let obtain = obtain(&setup, progress);
@@ -73,7 +69,7 @@ fn status(options: &Json, progress: &Progress) -> Result<Exit> {
         newest: newest.release.clone(),
         release: lock.release,
     };
-    if options.json {
+    if options.json.json {
         print_json(&status)?;
         return Ok(Exit::Ok);
     }

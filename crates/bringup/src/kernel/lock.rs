@@ -58,6 +58,16 @@ impl Lock {
         let of_packages = self.packages.iter();
         let words = of_packages.flat_map(|p| [&p.name, &p.architecture, &p.version, &p.sha256]);
         let mut words = words.chain([&self.suite, &self.series, &self.release]);
+        let is_hash = |text: &String| {
+            text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+        };
+        let mut hashes = self.packages.iter().map(|package| &package.sha256);
+        if let Some(hash) = hashes.find(|hash| !is_hash(hash)) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{}: {hash:?} is no sha256 in hexadecimal", path.display()),
+            ));
+        }
         match words.find(|word| !is_word(word)) {
             None => Ok(()),
             Some(word) => Err(Failure::new(
@@ -113,7 +123,7 @@ mod tests {
                 architecture: "all".into(),
                 version: "7.3.4-1~bpo13+1".into(),
                 size: 1,
-                sha256: "ab".into(),
+                sha256: "ab".repeat(32),
             }],
         }
     }
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn another_hash_is_another_kernel() {
         let mut other = lock();
-        other.packages[0].sha256 = "cd".into();
+        other.packages[0].sha256 = "cd".repeat(32);
         assert_ne!(other.stamp().key(), lock().stamp().key());
     }
 }

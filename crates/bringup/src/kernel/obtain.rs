@@ -32,11 +32,13 @@ impl Obtain<'_> {
         }
         let remembered = self.cache.entry(&substitute_name(lock));
         if remembered.is_file() && !locked {
-            let substitute = Lock::read(&remembered)?;
-            let name = prepare::entry_name(&substitute);
-            if self.cache.entry(&name).is_dir() {
-                self.say_substituted(lock, &substitute);
-                return self.prepare(&substitute);
+            // One that cannot be read is as good as none: it is chosen and written once more.
+            if let Ok(substitute) = Lock::read(&remembered) {
+                let name = prepare::entry_name(&substitute);
+                if self.cache.entry(&name).is_dir() {
+                    self.say_substituted(lock, &substitute);
+                    return self.prepare(&substitute);
+                }
             }
         }
         let bytes: u64 = lock.packages.iter().map(|package| package.size).sum();

@@ -9,12 +9,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Kernel, Lock, headers_folder, symbols};
+use super::{Kernel, Lock, headers_folder, select, symbols};
 use crate::archive;
 use crate::cache::Cache;
 use crate::exit::Exit;
 use crate::external;
-use crate::failure::{OrFail, Result};
+use crate::failure::{Failure, OrFail, Result};
 use crate::progress::{Progress, Step};
 use crate::toolbox::{self, Access, KERNEL, Toolbox};
 
@@ -56,6 +56,17 @@ pub(crate) fn ensure(
     let entry = cache.entry(&name);
     if entry.is_dir() {
         return Ok(Kernel::at(entry, &lock.release));
+    }
+    let rustc = select::toolbox_rustc(toolbox)?;
+    if rustc != lock.rustc {
+        return Err(Failure::new(
+            Exit::Environment,
+            format!(
+                "{} was built by {}, the toolbox has {rustc}",
+                lock.release, lock.rustc
+            ),
+        )
+        .help("`cargo bringup kernel update` finds a kernel that fits the toolbox"));
     }
     let entry = cache.make(&name, BYTES, |partial| {
         unpack(toolbox, cache, lock, partial, progress)?;

@@ -134,8 +134,7 @@ fn examine(
         }
     }
     archive.fetch(cache, std::slice::from_ref(&headers), step)?;
-    let folder = tempfile::tempdir_in(cache.root())
-        .or_environment(|| "cannot make a temporary folder in the cache")?;
+    let folder = cache.temporary_folder()?;
     archive::unpack(toolbox, cache, &headers, folder.path(), step)?;
     let config = folder.path().join(headers_folder(release)).join(".config");
     let verdict = fit(&config, rustc)?;

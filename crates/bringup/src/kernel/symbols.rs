@@ -5,7 +5,9 @@
 //! The name of a Rust symbol carries a hash over the compiler's version and the crate, and the
 //! list of symbols follows from source and configuration. If every symbol that the recreated
 //! crates export is exported by the stock kernel under the same name, and none is left over
-//! there, a module that is compiled against the metadata links to that kernel.
+//! there, a module that is compiled against the metadata links to that kernel. Names do not tell
+//! how structures are laid out: that follows from the source, which is of the same version by its
+//! package, and from the configuration, which is compared too.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +22,17 @@ const CRATES: [&str; 4] = ["core", "kernel", "helpers", "bindings"];
 
 /// How the kernel's build writes an exported Rust symbol.
 const EXPORT: &str = "EXPORT_SYMBOL_RUST_GPL(";
+
+/// How the names of symbols begin that only Rust code exports.
+const RUST: [&str; 2] = ["_R", "rust_helper_"];
+
+/// Options that depend on the compilers that are there, and on which no module's code depends.
+const MAY_DIFFER: [&str; 4] = [
+    "CONFIG_CC_VERSION_TEXT",
+    "CONFIG_COMPAT_VDSO",
+    "CONFIG_PAHOLE_VERSION",
+    "CONFIG_THUMB2_COMPAT_VDSO",
+];
 
 /// How many wrong symbols a failure names.
 const SHOWN: usize = 5;
@@ -60,7 +73,14 @@ pub(crate) fn prove(kernel: &Kernel) -> Result<Proof> {
         let file = format!("build/rust/exports_{name}_generated.h");
         exports.push((name, read(&kernel.folder().join(file))?));
     }
-    compare(&stock, &exports).map_err(|failure| {
+    let package = kernel.folder().join("package");
+    let stock_config = package
+        .join(super::headers_folder(kernel.release()))
+        .join(".config");
+    let config = read(&kernel.folder().join("build/.config"))?;
+    let compared = compare(&stock, &exports)
+        .and_then(|proof| same_configuration(&read(&stock_config)?, &config).map(|()| proof));
+    compared.map_err(|failure| {
         failure.help(format!(
             "nothing is built against it; remove {} to try once more",
             kernel.folder().display()
@@ -87,6 +107,17 @@ fn compare(stock: &str, exports: &[(&str, String)]) -> Result<Proof> {
         missing.extend(strangers.map(|symbol| (*symbol).to_owned()));
         crates.push(((*name).to_owned(), symbols.len()));
     }
+    let ours: BTreeSet<&str> = exports
+        .iter()
+        .flat_map(|(_, text)| text.lines().filter_map(exported))
+        .collect();
+    let is_rust = |symbol: &&str| RUST.iter().any(|prefix| symbol.starts_with(prefix));
+    let left_over = known.iter().copied().filter(is_rust);
+    missing.extend(
+        left_over
+            .filter(|symbol| !ours.contains(symbol))
+            .map(str::to_owned),
+    );
     if missing.is_empty() {
         return Ok(Proof { crates });
     }
@@ -94,9 +125,35 @@ fn compare(stock: &str, exports: &[(&str, String)]) -> Result<Proof> {
     missing.truncate(SHOWN);
     Err(Failure::new(
         Exit::Environment,
-        format!("{count} exported Rust symbols are not the stock kernel's"),
+        format!("{count} exported Rust symbols differ from the stock kernel's"),
     )
     .evidence(missing))
+}
+
+/// Fails unless two configurations set the same options.
+fn same_configuration(stock: &str, ours: &str) -> Result<()> {
+    let options = |text: &'_ str| -> BTreeSet<String> {
+        let is_option = |line: &&str| {
+            line.starts_with("CONFIG_")
+                && !MAY_DIFFER.iter().any(|name| {
+                    let rest = line.strip_prefix(name);
+                    rest.is_some_and(|rest| rest.starts_with('='))
+                })
+        };
+        text.lines().filter(is_option).map(str::to_owned).collect()
+    };
+    let (stock, ours) = (options(stock), options(ours));
+    let mut different: Vec<_> = stock.symmetric_difference(&ours).cloned().collect();
+    if different.is_empty() {
+        return Ok(());
+    }
+    let count = different.len();
+    different.truncate(SHOWN);
+    Err(Failure::new(
+        Exit::Environment,
+        format!("{count} options of the configuration differ from the stock kernel's"),
+    )
+    .evidence(different))
 }
 
 fn exported(line: &str) -> Option<&str> {
@@ -132,9 +189,25 @@ mod tests {
         let failure = compare(STOCK, &exports("_RNvCsB_6kernel1f")).unwrap_err();
         assert_eq!(failure.exit(), Exit::Environment);
         assert!(
-            failure.summary().starts_with("1 exported Rust symbols"),
+            failure.summary().starts_with("2 exported Rust symbols"),
             "{failure}"
         );
+    }
+
+    #[test]
+    fn a_stock_symbol_that_is_left_over_is_a_difference() {
+        let stock = format!("{STOCK}0x0\t_RNvCsA_6kernel1g\tvmlinux\tEXPORT_SYMBOL_GPL\t\n");
+        let failure = compare(&stock, &exports("_RNvCsA_6kernel1f")).unwrap_err();
+        assert!(failure.summary().starts_with("1 exported"), "{failure}");
+    }
+
+    #[test]
+    fn another_configuration_is_refused_unless_only_a_compilers_name_differs() {
+        let stock = "CONFIG_SMP=y\nCONFIG_CC_VERSION_TEXT=\"a\"\n# CONFIG_X is not set\n";
+        let ours = stock.replace("\"a\"", "\"b\"");
+        assert!(same_configuration(stock, &ours).is_ok());
+        assert!(same_configuration(stock, &stock.replace("CONFIG_SMP=y\n", "")).is_err());
+        assert!(same_configuration(stock, &format!("{stock}CONFIG_X=y\n")).is_err());
     }
 
     #[test]
