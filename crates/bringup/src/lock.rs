@@ -5,8 +5,8 @@
 //! Two files are locked: one in the cache, exclusively by the run that adds to it and shared by
 //! those that rely on it; and one in the checkout's output folder, by the run that builds there.
 //! The kernel gives a lock back when the process ends, however it ends. What a run starts in the
-//! toolbox ends with it; mmdebstrap does not, so it inherits the lock and keeps others away from
-//! what it is still writing.
+//! toolbox ends with it; an ordinary user's mmdebstrap does not, so it inherits the lock and keeps
+//! others away from what it is still writing.
 //!
 //! # References
 //!

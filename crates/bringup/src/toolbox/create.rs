@@ -91,7 +91,7 @@ pub(crate) fn at(entry: &Path) -> Toolbox {
 
 fn bootstrap(partial: &Path, root: &Path, mirror: &str, lock: &Lock, step: &Step) -> Result<()> {
     let made = if host::is_root() {
-        let mut command = mmdebstrap("root", lock)?;
+        let mut command = mmdebstrap_as_root();
         command
             .env("TMPDIR", partial)
             .arg("--format=directory")
@@ -112,7 +112,7 @@ fn bootstrap(partial: &Path, root: &Path, mirror: &str, lock: &Lock, step: &Step
 /// archive from a user namespace and is unpacked as this user's own.
 fn bootstrap_as_user(root: &Path, mirror: &str, lock: &Lock, step: &Step) -> Result<()> {
     std::fs::create_dir(root).or_environment(|| format!("cannot make {}", root.display()))?;
-    let mut make = mmdebstrap("unshare", lock)?;
+    let mut make = mmdebstrap_as_user(lock)?;
     make.arg("--format=tar").arg("-").args(sources(mirror));
     let mut unpack = Command::new("tar");
     // Device nodes can only be made by root; bubblewrap brings its own.
@@ -129,28 +129,44 @@ fn bootstrap_as_user(root: &Path, mirror: &str, lock: &Lock, step: &Step) -> Res
     })
 }
 
-/// Begins the command. It does not end with this process, so it keeps the lock as long as it runs.
-fn mmdebstrap(mode: &str, lock: &Lock) -> Result<Command> {
-    let mut command = Command::new("mmdebstrap");
+/// Begins root's command. mmdebstrap mounts file systems: in a sandbox that is otherwise the PC
+/// itself, they and all its programs are gone when this process is, however it ends.
+fn mmdebstrap_as_root() -> Command {
+    let mut command = Command::new("bwrap");
+    command.args(["--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/"]);
+    command.args(["--proc", "/proc", "--cap-add", "ALL", "--", "mmdebstrap"]);
+    command.args(arguments("root"));
     command
-        .arg(format!("--mode={mode}"))
-        .arg("--variant=apt")
-        .arg("--architectures=amd64,arm64")
-        .arg(format!("--include={}", packages().join(",")))
-        // Nobody reads manuals here; a third of the unpacking is saved.
-        .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
-        .arg("--dpkgopt=path-exclude=/usr/share/man/*")
-        .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
-        .arg("--aptopt=Acquire::Retries \"3\"")
-        .arg(SUITE);
+}
+
+/// Begins an ordinary user's command. It makes namespaces of its own, but does not end with this
+/// process, so it keeps the lock as long as it runs.
+fn mmdebstrap_as_user(lock: &Lock) -> Result<Command> {
+    let mut command = Command::new("mmdebstrap");
     let inherited = FdMapping {
         parent_fd: lock.inheritable()?,
         child_fd: LOCK_FD,
     };
     command
+        .args(arguments("unshare"))
         .fd_mappings(vec![inherited])
         .or_environment(|| "cannot hand on the cache's lock")?;
     Ok(command)
+}
+
+fn arguments(mode: &str) -> Vec<String> {
+    vec![
+        format!("--mode={mode}"),
+        "--variant=apt".to_owned(),
+        "--architectures=amd64,arm64".to_owned(),
+        format!("--include={}", packages().join(",")),
+        // Nobody reads manuals here; a third of the unpacking is saved.
+        "--dpkgopt=path-exclude=/usr/share/doc/*".to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/man/*".to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/locale/*".to_owned(),
+        "--aptopt=Acquire::Retries \"3\"".to_owned(),
+        SUITE.to_owned(),
+    ]
 }
 
 /// The lines of `sources.list`.
