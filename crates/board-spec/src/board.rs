@@ -145,6 +145,16 @@ impl Board {
         if self.compatible.is_empty() {
             return Some("compatible names nothing, so the board could not be recognised".into());
         }
+        // Both become words of a command line.
+        for (key, word) in [
+            ("console.device", &self.console.device),
+            ("agent.port", &self.agent.port),
+        ] {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if word.is_empty() || !word.chars().all(is_plain) {
+                return Some(format!("{key} {word:?} is no name of a port"));
+            }
+        }
         if let Some(tree) = &self.kernel.device_tree {
             let inside = tree
                 .components()

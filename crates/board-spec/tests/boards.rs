@@ -107,3 +107,12 @@ fn a_wrong_name_suggests_the_near_ones() {
     let error = boards.board("zx81").unwrap_err().to_string();
     assert!(error.contains("there are raspberry-pi-3b"), "{error}");
 }
+
+#[test]
+fn a_port_that_would_be_more_than_one_word_is_refused() {
+    for bad in ["ttyS0 init=/bin/sh", "x,id=console", ""] {
+        let (_guard, folder) = folder_with(&MINIMAL.replace("\"ttyS0\"", &format!("{bad:?}")));
+        let error = Board::read(&folder).unwrap_err().to_string();
+        assert!(error.contains("no name of a port"), "{error}");
+    }
+}

@@ -4,10 +4,10 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use agent_wire::{Message, Reader, Received};
+use agent_wire::{FATAL, Message, Reader, Received};
 
 use crate::qemu::Machine;
 use crate::{Console, Error};
@@ -15,14 +15,14 @@ use crate::{Console, Error};
 /// What the kernel prints last.
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// What the agent prints on the console when it cannot speak otherwise.
-const AGENT_FAILURE: &str = "bringup-agent: fatal:";
-
 /// How long the console is listened to after the kernel's last words.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How long the board may take to power itself off.
 const POWER_OFF: Duration = Duration::from_secs(2);
+
+/// How many events may wait: a board that babbles is slowed down instead of filling the memory.
+const BACKLOG: usize = 1024;
 
 /// Bounds of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ enum Event {
 impl Session {
     /// Begins to listen to a machine that has just been started.
     pub fn new(mut machine: Machine) -> Self {
-        let (sender, events) = channel();
+        let (sender, events) = sync_channel(BACKLOG);
         if let Some(console) = machine.take_console() {
             listen(console, sender.clone(), Event::Console);
         }
@@ -206,10 +206,10 @@ impl Session {
                     console: self.console.last(),
                 });
             }
-            if let Some(start) = line.find(AGENT_FAILURE) {
+            if let Some(start) = line.find(FATAL) {
                 self.hear_last_words(observer);
                 return Err(Error::Agent {
-                    line: line[start + AGENT_FAILURE.len()..].trim().to_owned(),
+                    line: line[start + FATAL.len()..].trim().to_owned(),
                     console: self.console.last(),
                 });
             }
@@ -302,7 +302,7 @@ impl Session {
 }
 
 /// Sends what `stream` brings until it ends.
-fn listen(mut stream: UnixStream, sender: Sender<Event>, event: fn(Vec<u8>) -> Event) {
+fn listen(mut stream: UnixStream, sender: SyncSender<Event>, event: fn(Vec<u8>) -> Event) {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         loop {

@@ -10,7 +10,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use agent_wire::{Damage, Frame, Message, Stream};
+use agent_wire::{Damage, FATAL, Frame, Message, Stream};
 use board_spec::Board;
 use hil::qemu::{Images, Machine};
 use hil::{Error, Limits, Observer, Outcome, Session};
@@ -176,7 +176,7 @@ fn a_panic_after_boot_is_told_from_one_during_boot() {
 
 #[test]
 fn an_agent_that_cannot_speak_is_heard_on_the_console() {
-    let (result, _) = follow("echo 'bringup-agent: fatal: no port ttyX' >&10; obey");
+    let (result, _) = follow(&format!("echo '{FATAL} no port ttyX' >&10; obey"));
     let Err(Error::Agent { line, .. }) = result else {
         panic!("{result:?}");
     };
@@ -249,19 +249,21 @@ fn an_agent_that_finishes_without_having_been_ready_is_no_success() {
 #[test]
 fn an_emulator_that_ignores_its_monitor_is_ended_all_the_same() {
     let mut session = start(&format!(
-        "trap '' TERM INT; {}{} exec sleep 60",
+        "trap '' TERM INT; {}{} exec sleep 600",
         ready(),
         finished(1)
     ));
     let pid = session.pid();
     session.follow(LIMITS, &mut Heard::default()).unwrap();
+    let begin = Instant::now();
     session.power_off(&mut Heard::default());
+    assert!(begin.elapsed() < Duration::from_secs(20));
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
 
 #[test]
 fn a_session_that_is_dropped_leaves_no_emulator() {
-    let session = start("exec sleep 60");
+    let session = start("exec sleep 600");
     let pid = session.pid();
     drop(session);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
