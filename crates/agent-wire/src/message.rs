@@ -21,7 +21,7 @@ pub enum Message {
     ModuleRefused {
         /// Path of the module.
         module: String,
-        /// The error of `finit_module(2)`.
+        /// The error of `finit_module(2)`, or that it did not return.
         error: String,
         /// The kernel's messages since the agent began to load modules.
         kernel_log: String,
@@ -49,7 +49,7 @@ pub enum Message {
         code: Option<i32>,
         /// The signal that ended it.
         signal: Option<i32>,
-        /// Why it could not be started.
+        /// Why it could not be started, or that it was killed because it ran for too long.
         error: Option<String>,
         /// The kernel's messages while it ran.
         kernel_log: String,

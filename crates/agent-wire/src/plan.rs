@@ -25,11 +25,13 @@ pub struct Plan {
 }
 
 /// One program to run on the board.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
     /// Absolute path and arguments.
     pub command: Vec<String>,
     /// Environment, added to the agent's own.
     pub environment: BTreeMap<String, String>,
+    /// How long it may run, in seconds; then it is killed, with all of its process group.
+    pub limit_seconds: u64,
 }

@@ -292,6 +292,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cached_file_counts_only_with_the_right_hash() {
+        let guard = tempfile::tempdir().unwrap();
+        let cache = Cache::at(guard.path().join("cache")).unwrap();
+        let package = Package {
+            name: "linux-x".into(),
+            architecture: "arm64".into(),
+            version: "1".into(),
+            size: 3,
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+        };
+        assert_eq!(cached(&cache, &package).unwrap(), None);
+        let path = cache
+            .folder("archive/packages")
+            .unwrap()
+            .join(package.file_name());
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(cached(&cache, &package).unwrap(), Some(path.clone()));
+        std::fs::write(&path, "abd").unwrap();
+        assert_eq!(
+            cached(&cache, &package).unwrap_err().exit(),
+            Exit::Environment
+        );
+    }
+
+    #[test]
     fn a_paragraph_of_apt_is_read() {
         let text = "Package: linux-headers-7.3.4+deb13-arm64\nSource: linux\n\
                     Version: 7.3.4-1~bpo13+1\nArchitecture: arm64\nSize: 2101472\n\

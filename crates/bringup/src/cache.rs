@@ -43,7 +43,7 @@ impl Cache {
     }
 
     /// The cache in this folder, which is made, or must be empty or one already.
-    fn at(root: PathBuf) -> Result<Self> {
+    pub(crate) fn at(root: PathBuf) -> Result<Self> {
         let unusable = || format!("cannot make the cache folder {}", root.display());
         let elsewhere = |failure: Failure| failure.help("BRINGUP_CACHE chooses another place");
         std::fs::create_dir_all(&root)
@@ -158,6 +158,22 @@ impl Cache {
         std::fs::rename(&partial, &entry)
             .or_environment(|| format!("cannot rename {}", partial.display()))?;
         Ok(entry)
+    }
+
+    /// Refuses an entry that lacks one of these files, because something has damaged it.
+    pub(crate) fn require_whole(entry: &Path, files: &[&Path]) -> Result<()> {
+        match files.iter().find(|file| !entry.join(file).exists()) {
+            None => Ok(()),
+            Some(file) => Err(Failure::new(
+                Exit::Environment,
+                format!(
+                    "{} is damaged: it lacks {}",
+                    entry.display(),
+                    file.display()
+                ),
+            )
+            .help("`cargo bringup clean --cache` removes it, and the next run makes it anew")),
+        }
     }
 
     /// Free space where the cache is, in bytes.

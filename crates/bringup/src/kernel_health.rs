@@ -9,10 +9,12 @@
 const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13);
 
 /// How the kernel begins to complain.
-const COMPLAINTS: [&str; 8] = [
+const COMPLAINTS: [&str; 10] = [
     "WARNING: ",
     "BUG: ",
     "BUG kmalloc",
+    "UBSAN: ",
+    "rcu: INFO: ",
     "Oops",
     "Internal error",
     "Unable to handle kernel",

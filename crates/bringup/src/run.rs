@@ -22,7 +22,10 @@ use crate::{device_tree, module};
 /// A loaded PC takes several times the usual 5 s.
 const BOOT: Duration = Duration::from_secs(90);
 
-/// No program of the kit takes anywhere near this long.
+/// No program of the kit takes anywhere near this long, on however loaded a PC.
+const PROGRAM: Duration = Duration::from_secs(120);
+
+/// For all programs of a boot together; what hangs beyond that is the board itself.
 const RUN: Duration = Duration::from_secs(600);
 
 /// Where the driver is on the board.
@@ -108,6 +111,7 @@ fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
     let program = |command: &Vec<String>| Program {
         command: command.clone(),
         environment: BTreeMap::new(),
+        limit_seconds: PROGRAM.as_secs(),
     };
     let plan = Plan {
         port: board.agent.port.clone(),
@@ -145,4 +149,49 @@ fn failure(board: &Board, error: hil::Error) -> Failure {
     Failure::new(exit, format!("{} did not get through its work", board.name))
         .because(error)
         .evidence(evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit_of(error: hil::Error) -> Exit {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let boards = board_spec::Boards::find(&folder).unwrap();
+        let board = boards.board(boards.default_name()).unwrap();
+        failure(&board, error).exit()
+    }
+
+    #[test]
+    fn each_way_to_fail_has_its_exit_code() {
+        let (console, limit) = (Vec::new(), Duration::from_secs(1));
+        let panic = |booted| hil::Error::Panic {
+            line: "Kernel panic".into(),
+            booted,
+            console: Vec::new(),
+        };
+        assert_eq!(exit_of(panic(true)), Exit::TestFailed);
+        assert_eq!(exit_of(panic(false)), Exit::Infrastructure);
+        assert_eq!(
+            exit_of(hil::Error::BootTimeout { limit, console }),
+            Exit::Timeout
+        );
+        let console = Vec::new();
+        assert_eq!(
+            exit_of(hil::Error::RunTimeout { limit, console }),
+            Exit::Timeout
+        );
+        let refused = hil::Error::ModuleRefused {
+            module: "x.ko".into(),
+            error: "ENOEXEC".into(),
+            kernel_log: String::new(),
+        };
+        assert_eq!(exit_of(refused), Exit::TestFailed);
+        let ended = hil::Error::Ended {
+            status: "signal: 9".into(),
+            stderr: String::new(),
+            console: Vec::new(),
+        };
+        assert_eq!(exit_of(ended), Exit::Infrastructure);
+    }
 }

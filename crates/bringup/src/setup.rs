@@ -97,6 +97,10 @@ impl Setup {
 
     /// What is in the cache already, when that is all that is needed: it is shared with other
     /// runs, so none has to wait for another.
+    ///
+    /// # Errors
+    ///
+    /// When toolbox or kernel have been damaged.
     fn ready(progress: &Progress) -> Result<Option<Self>> {
         let repository = Repository::find()?;
         let cache = Cache::open()?;
@@ -115,9 +119,12 @@ impl Setup {
             return Ok(None);
         }
         let entry = cache.entry(&kernel::prepare::entry_name(&kernel_lock));
+        let kernel = Kernel::at(entry, &kernel_lock.release);
+        kernel.require_whole()?;
+        toolbox::require_whole(&cache)?;
         Ok(Some(Self {
             toolbox: toolbox::at(&toolbox::entry(&cache)),
-            kernel: Kernel::at(entry, &kernel_lock.release),
+            kernel,
             repository,
             cache,
             relying,

@@ -15,6 +15,9 @@ pub(crate) mod symbols;
 
 use std::path::{Path, PathBuf};
 
+use crate::cache::Cache;
+use crate::failure::Result;
+
 pub(crate) use lock::Lock;
 
 /// A kernel in the cache, ready for modules.
@@ -31,6 +34,19 @@ impl Kernel {
             folder,
             release: release.to_owned(),
         }
+    }
+
+    /// Refuses to go on with a kernel of which something is gone.
+    pub(crate) fn require_whole(&self) -> Result<()> {
+        let image = self.image();
+        let files = [
+            image.as_path(),
+            Path::new("source/Makefile"),
+            Path::new("build/.config"),
+            Path::new("build/Module.symvers"),
+            Path::new("build/rust/libkernel.rmeta"),
+        ];
+        Cache::require_whole(&self.folder, &files)
     }
 
     /// Its folder.

@@ -14,7 +14,7 @@ use crate::failure::{OrFail, Result};
 use crate::kernel::prepare::make_arguments;
 use crate::progress::{Progress, Step};
 use crate::setup::Setup;
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, sha256_of};
 use crate::toolbox::{Access, KERNEL, OUTPUT, SOURCE, ToolboxCommand};
 
 /// Name of the module's file.
@@ -38,7 +38,8 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     };
     let stamp = source_stamp(setup)?;
     let stamp_file = folder.join("stamp");
-    if is_fresh(&stamp_file, &stamp) && built.full.is_file() && built.stripped.is_file() {
+    let whole = |built: &Built| Ok(format!("{stamp} {}", sha256_of(&built.stripped)?));
+    if built.full.is_file() && built.stripped.is_file() && is_fresh(&stamp_file, &whole(&built)?) {
         return Ok(built);
     }
     // From nothing: make goes by the files' times, which tell neither that the kernel is another
@@ -47,7 +48,7 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     let step = progress.step("module", "building kmod")?;
     external::run(&mut make(setup, "module", &["modules"]), &step, Exit::Build)?;
     strip(setup, &step)?;
-    write_stamp(&stamp_file, &stamp)?;
+    write_stamp(&stamp_file, &whole(&built)?)?;
     step.done(&format!("{FILE} for {}", setup.kernel.release()));
     Ok(built)
 }

@@ -84,6 +84,17 @@ pub(crate) fn entry(cache: &Cache) -> PathBuf {
     cache.entry(&name())
 }
 
+/// Refuses to go on with a toolbox of which something is gone.
+pub(crate) fn require_whole(cache: &Cache) -> Result<()> {
+    let programs = ["cargo", "make", "rustc", "qemu-system-aarch64"];
+    let files: Vec<_> = programs
+        .iter()
+        .map(|program| Path::new(ROOT).join("usr/bin").join(program))
+        .collect();
+    let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+    Cache::require_whole(&entry(cache), &files)
+}
+
 /// The toolbox of this entry of the cache.
 pub(crate) fn at(entry: &Path) -> Toolbox {
     Toolbox::at(entry.join(ROOT))

@@ -16,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use create::{SUITE, at, ensure, entry, key};
+pub(crate) use create::{SUITE, at, ensure, entry, key, require_whole};
 
 /// Where the checkout is mounted, read-only.
 pub(crate) const SOURCE: &str = "/src";

@@ -70,7 +70,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
         }
     }
     health?;
-    Ok(if tour.passed() {
+    Ok(if report::passed(&tour) {
         Exit::Ok
     } else {
         Exit::TestFailed

@@ -2,9 +2,8 @@
 
 //! The tour as a table for people.
 
+use agent_wire::report::{Fact, Room, Status, Tour};
 use anstyle::{AnsiColor, Style};
-
-use super::report::{Fact, Room, Status, Tour};
 
 /// The widest a column gets, in characters; `--json` has everything whole.
 const WIDEST: usize = 34;
