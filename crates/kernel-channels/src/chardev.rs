@@ -41,7 +41,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -121,6 +121,22 @@ impl Node {
         &self.path
     }
 
+    /// Which device the node leads to: its major and minor number, as in the attribute `dev` of
+    /// [`crate::sysfs`]. None when it is no character device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Path`] with what `fstat(2)` returned.
+    pub fn device_number(&self) -> Result<Option<(u32, u32)>, Error> {
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(|e| Error::path(Operation::Identify, &self.path, e))?;
+        let number = metadata.rdev();
+        let number = (libc::major(number), libc::minor(number));
+        Ok(metadata.file_type().is_char_device().then_some(number))
+    }
+
     /// Reads once and returns how many bytes there were.
     ///
     /// # Errors
@@ -188,6 +204,13 @@ mod tests {
         let node = Node::open("/dev/null", Flags::READ).unwrap();
         let error = node.write(b"x").unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_node_tells_its_device_and_a_file_has_none() {
+        let number = |path| Node::open(path, Flags::READ).unwrap().device_number();
+        assert_eq!(number("/dev/null").unwrap(), Some((1, 3)));
+        assert_eq!(number("/proc/self/maps").unwrap(), None);
     }
 
     #[test]

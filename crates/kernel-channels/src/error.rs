@@ -125,6 +125,8 @@ impl Error {
 pub enum Operation {
     /// `open(2)` or `socket(2)`.
     Open,
+    /// `fstat(2)`.
+    Identify,
     /// `read(2)`, `recvfrom(2)` or the like.
     Read,
     /// `write(2)`.
@@ -143,6 +145,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Open => "open",
+            Self::Identify => "identify",
             Self::Read => "read",
             Self::Write => "write",
             Self::Poll => "poll",

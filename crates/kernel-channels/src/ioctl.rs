@@ -18,7 +18,9 @@
 //!
 //! # Safety
 //!
-//! `ioctl(2)` gives the kernel a bare pointer. What makes [`call`] safe to offer is:
+//! `ioctl(2)` gives the kernel a bare pointer, and what a driver does with it is for the driver to
+//! know. So making a [`Request`] is unsafe, and so is [`call`]; sending a request that has been
+//! made is not. What this room adds to the promises of who made it is:
 //!
 //! - The argument has exactly the size that the request code announces, which [`Request::new`]
 //!   checks when the program is compiled, and [`call`] each time. The driver writes that many
@@ -28,10 +30,8 @@
 //!   through which uninitialised memory would reach the kernel.
 //! - Codes that announce no size, as those from before the scheme, get a null pointer.
 //!
-//! What is left is trust in the driver that answers: that it keeps to the size in its own code,
-//! and that it takes no integer in the structure for the address of more memory. Drivers with
-//! such requests (`I2C_RDWR` and `SPI_IOC_MESSAGE` are known ones) need a typed function of
-//! their own, in place of this room's.
+//! Drivers whose structures hold the addresses of more memory (`I2C_RDWR` and `SPI_IOC_MESSAGE`
+//! are known ones) need a typed function of their own, in place of this room's.
 //!
 //! # Minimum kernel
 //!
@@ -50,7 +50,8 @@
 //! use kernel_channels::ioctl::Request;
 //!
 //! /// `RNDGETENTCNT`, `_IOR('R', 0x00, int)`.
-//! const ENTROPY_COUNT: Request<i32> = Request::new(0x8004_5200);
+//! // SAFETY: the driver of /dev/random, which alone gets this request, writes one `int`.
+//! const ENTROPY_COUNT: Request<i32> = unsafe { Request::new(0x8004_5200) };
 //!
 //! let random = Node::open("/dev/random", Flags::READ)?;
 //! assert!(ENTROPY_COUNT.read(&random)? >= 0);
@@ -82,11 +83,19 @@ pub struct Request<T> {
 impl<T: FromBytes + IntoBytes + Immutable> Request<T> {
     /// A request by its code.
     ///
+    /// # Safety
+    ///
+    /// For every file that the request is sent to:
+    ///
+    /// - The driver takes `code` for a request whose argument is a `T`.
+    /// - It accesses no more memory than the code announces, and none after the call.
+    /// - It takes nothing in a `T` for the address of other memory.
+    ///
     /// # Panics
     ///
     /// When the code announces another size than `T` has: in a `const`, as requests should be,
     /// that is an error of the compiler.
-    pub const fn new(code: u32) -> Self {
+    pub const unsafe fn new(code: u32) -> Self {
         assert!(
             announced_size(code) == size_of::<T>() && size_of::<T>() > 0,
             "the request code announces another size than its argument has"
@@ -112,7 +121,9 @@ impl<T: FromBytes + IntoBytes + Immutable> Request<T> {
     ///
     /// [`Error::Request`] with what `ioctl(2)` returned.
     pub fn read_write(self, fd: impl AsFd, argument: &mut T) -> Result<(), Error> {
-        call(fd, self.code, Some(argument.as_mut_bytes())).map(drop)
+        let argument = Some(argument.as_mut_bytes());
+        // SAFETY: who made the request has promised all that `call` asks for.
+        unsafe { call(fd, self.code, argument) }.map(drop)
     }
 }
 
@@ -143,11 +154,16 @@ impl<T> fmt::Debug for Request<T> {
 /// This is for requests that have no type: those that test how a driver refuses a code or a size
 /// that it does not know. Without an argument the driver gets a null pointer.
 ///
+/// # Safety
+///
+/// The driver accesses no more memory by the argument's address than the code announces, and none
+/// after the call; it takes nothing in the argument for the address of other memory.
+///
 /// # Errors
 ///
 /// [`Error::ArgumentSize`] when the argument has not the size that the code announces, and
 /// [`Error::Request`] with what `ioctl(2)` returned.
-pub fn call(fd: impl AsFd, code: u32, argument: Option<&mut [u8]>) -> Result<i32, Error> {
+pub unsafe fn call(fd: impl AsFd, code: u32, argument: Option<&mut [u8]>) -> Result<i32, Error> {
     let descriptor = fd.as_fd().as_raw_fd();
     let pointer = match argument {
         None => ptr::null_mut(),
@@ -168,8 +184,8 @@ pub fn call(fd: impl AsFd, code: u32, argument: Option<&mut [u8]>) -> Result<i32
     )]
     let request = code as libc::Ioctl;
     // SAFETY: the descriptor is open, as `fd` lives until the end of this function. The pointer is
-    // null, or leads to as many bytes as the code lets the driver access, which are borrowed
-    // mutably as long and may take any value.
+    // null, or leads to as many bytes as the code announces, which are borrowed mutably as long
+    // and may take any value; that the driver accesses no others is the caller's promise.
     let returned = unsafe { libc::ioctl(descriptor, request, pointer) };
     if returned < 0 {
         return Err(Error::Request {
@@ -202,7 +218,9 @@ mod tests {
     #[test]
     fn a_driver_fills_in_the_argument() {
         let random = File::open("/dev/urandom").unwrap();
-        let count = Request::<i32>::new(ENTROPY_COUNT).read(&random).unwrap();
+        // SAFETY: the request goes to /dev/urandom only, whose driver writes one `int`.
+        let request = unsafe { Request::<i32>::new(ENTROPY_COUNT) };
+        let count = request.read(&random).unwrap();
         assert!((1..=4096).contains(&count), "{count} bits of entropy");
     }
 
@@ -216,19 +234,23 @@ mod tests {
     #[test]
     #[should_panic(expected = "another size")]
     fn a_code_for_another_size_is_no_request() {
-        let _ = Request::<Pair>::new(ENTROPY_COUNT);
+        // SAFETY: the request is sent to no file.
+        let _ = unsafe { Request::<Pair>::new(ENTROPY_COUNT) };
     }
 
     #[test]
     #[should_panic(expected = "another size")]
     fn a_code_without_a_size_is_no_request() {
-        let _ = Request::<()>::new(0x5401);
+        // SAFETY: the request is sent to no file.
+        let _ = unsafe { Request::<()>::new(0x5401) };
     }
 
     #[test]
     fn a_short_argument_never_reaches_the_kernel() {
         let null = File::open("/dev/null").unwrap();
-        let error = call(&null, ENTROPY_COUNT, Some(&mut [0; 3])).unwrap_err();
+        // SAFETY: /dev/null has no requests.
+        let result = unsafe { call(&null, ENTROPY_COUNT, Some(&mut [0; 3])) };
+        let error = result.unwrap_err();
         assert!(matches!(
             error,
             Error::ArgumentSize {
@@ -243,7 +265,9 @@ mod tests {
     #[test]
     fn an_unknown_request_is_refused_with_its_code() {
         let null = File::open("/dev/null").unwrap();
-        let error = call(&null, ENTROPY_COUNT, Some(&mut [0; 4])).unwrap_err();
+        // SAFETY: /dev/null has no requests.
+        let result = unsafe { call(&null, ENTROPY_COUNT, Some(&mut [0; 4])) };
+        let error = result.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
         assert!(error.to_string().contains("0x80045200"), "{error}");
     }
@@ -251,7 +275,8 @@ mod tests {
     #[test]
     fn a_missing_argument_is_a_null_pointer() {
         let random = File::open("/dev/urandom").unwrap();
-        let error = call(&random, ENTROPY_COUNT, None).unwrap_err();
+        // SAFETY: the driver writes one `int`, to the null pointer, which the kernel refuses.
+        let error = unsafe { call(&random, ENTROPY_COUNT, None) }.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EFAULT));
     }
 }

@@ -13,14 +13,23 @@
 //! # Contract
 //!
 //! The kernel, the device and other processes change the memory at any time. So there is never a
-//! reference into it: the content is copied in and out by volatile accesses, eight bytes at once
-//! where the address allows. Only what was copied out may be checked and relied on. Writing takes
-//! the mapping mutably, which keeps the threads of one program from racing for the same bytes.
+//! reference into it: the content is copied in and out by atomic accesses, a word at once where the
+//! address allows. Only what was copied out may be checked and relied on: an access is whole for
+//! each byte, not for several of them.
 //! Reading after the device has completed a transfer needs no barrier when the completion was
 //! learned by a system call.
 //!
-//! The memory of a mapped regular file that was truncated meanwhile cannot be accessed: the
-//! kernel then ends the program by `SIGBUS`.
+//! Memory that has gone meanwhile cannot be accessed: the kernel then ends the program by `SIGBUS`.
+//! So it is with a regular file that was truncated, and with a driver that takes its buffer back.
+//!
+//! # Safety
+//!
+//! A mapping owns its addresses from `mmap(2)` to `munmap(2)`, and every access is checked to lie
+//! within. Nothing else in this program accesses memory by these addresses, as no pointer leaves
+//! this room. What other mappings, processes and devices do to the memory by other addresses is, to
+//! the language, a change from outside, which atomic accesses allow at any time. By the same
+//! addresses several threads may read at once, even with accesses of different sizes, as long as
+//! none writes: that is why writing takes the mapping mutably.
 //!
 //! # Minimum kernel
 //!
@@ -46,18 +55,19 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{Error, Operation};
 
-/// A shared mapping that can be read and written.
+/// A shared mapping that can be read only.
 #[derive(Debug)]
-pub struct Mapping {
+pub struct View {
     memory: MmapRaw,
 }
 
-impl Mapping {
+impl View {
     /// Maps `length` bytes of a file or device from `offset` on; both in bytes, and the offset a
     /// multiple of the page size.
     ///
@@ -66,9 +76,8 @@ impl Mapping {
     /// [`Error::Descriptor`] with what `mmap(2)` returned; `EINVAL` for a length of zero.
     pub fn map(fd: impl AsFd, offset: u64, length: usize) -> Result<Self, Error> {
         let descriptor = fd.as_fd().as_raw_fd();
-        let options = options(descriptor, offset, length)?;
-        let memory = options
-            .map_raw(descriptor)
+        let memory = options(descriptor, offset, length)?
+            .map_raw_read_only(descriptor)
             .map_err(|e| refused(descriptor, e))?;
         Ok(Self { memory })
     }
@@ -85,7 +94,7 @@ impl Mapping {
     ///
     /// [`Error::Range`] when the bytes do not all lie within the mapping.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let start = self.start(offset, bytes.len())?.cast_const();
+        let start = self.start(offset, bytes.len())?;
         let body = body(start.addr(), bytes.len());
         let mut index = 0;
         while index < bytes.len() {
@@ -93,18 +102,83 @@ impl Mapping {
             if body.contains(&index) {
                 // SAFETY: `start` checked that the range is mapped, where it stays until `self` is
                 // dropped, and `body` that this word lies within the range and is aligned. Any
-                // eight bytes are a `u64`. No reference to the memory exists, and who else changes
-                // it does so outside of this program.
-                let word = unsafe { from.cast::<u64>().read_volatile() };
-                bytes[index..index + WORD].copy_from_slice(&word.to_ne_bytes());
+                // bytes are a word, and changes from outside are allowed by it being atomic.
+                let word = unsafe { &*from.cast::<AtomicUsize>() };
+                let word = word.load(Ordering::Relaxed).to_ne_bytes();
+                bytes[index..index + WORD].copy_from_slice(&word);
                 index += WORD;
             } else {
                 // SAFETY: as above, and a byte is always aligned.
-                bytes[index] = unsafe { from.read_volatile() };
+                let byte = unsafe { &*from.cast::<AtomicU8>() };
+                bytes[index] = byte.load(Ordering::Relaxed);
                 index += 1;
             }
         }
         Ok(())
+    }
+
+    /// A copy of `length` bytes of the mapping.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] when the bytes do not all lie within the mapping.
+    pub fn copy_to_vec(&self, offset: usize, length: usize) -> Result<Vec<u8>, Error> {
+        // Before memory is taken for what cannot be there.
+        self.start(offset, length)?;
+        let mut bytes = vec![0; length];
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The address of `offset`, after checking that `length` bytes from there are mapped.
+    fn start(&self, offset: usize, length: usize) -> Result<*mut u8, Error> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.len() => Ok(self.memory.as_mut_ptr().wrapping_add(offset)),
+            _ => Err(Error::Range {
+                offset,
+                length,
+                mapped: self.len(),
+            }),
+        }
+    }
+}
+
+/// A shared mapping that can be read and written.
+#[derive(Debug)]
+pub struct Mapping {
+    // Its pages are writable, unlike those of other views.
+    view: View,
+}
+
+impl Mapping {
+    /// Maps `length` bytes of a file or device from `offset` on; both in bytes, and the offset a
+    /// multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Descriptor`] with what `mmap(2)` returned; `EINVAL` for a length of zero.
+    pub fn map(fd: impl AsFd, offset: u64, length: usize) -> Result<Self, Error> {
+        let descriptor = fd.as_fd().as_raw_fd();
+        let memory = options(descriptor, offset, length)?
+            .map_raw(descriptor)
+            .map_err(|e| refused(descriptor, e))?;
+        let view = View { memory };
+        Ok(Self { view })
+    }
+
+    /// How many bytes are mapped, which is never zero.
+    #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
+    pub fn len(&self) -> usize {
+        self.view.len()
+    }
+
+    /// Copies from the mapping.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] when the bytes do not all lie within the mapping.
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.view.read(offset, bytes)
     }
 
     /// Copies into the mapping.
@@ -131,11 +205,7 @@ impl Mapping {
     ///
     /// [`Error::Range`] when the bytes do not all lie within the mapping.
     pub fn copy_to_vec(&self, offset: usize, length: usize) -> Result<Vec<u8>, Error> {
-        // Before memory is taken for what cannot be there.
-        self.start(offset, length)?;
-        let mut bytes = vec![0; length];
-        self.read(offset, &mut bytes)?;
-        Ok(bytes)
+        self.view.copy_to_vec(offset, length)
     }
 
     /// Writes `length` bytes, each as `byte_at` says for its index.
@@ -145,74 +215,37 @@ impl Mapping {
         length: usize,
         byte_at: impl Fn(usize) -> u8,
     ) -> Result<(), Error> {
-        let start = self.start(offset, length)?;
+        let start = self.view.start(offset, length)?;
         let body = body(start.addr(), length);
         let mut index = 0;
         while index < length {
             let to = start.wrapping_add(index);
             if body.contains(&index) {
                 let word = std::array::from_fn::<u8, WORD, _>(|place| byte_at(index + place));
-                let word = u64::from_ne_bytes(word);
-                // SAFETY: as in `read`; and `&mut self` keeps other threads from this mapping.
-                unsafe { to.cast::<u64>().write_volatile(word) };
+                // SAFETY: as in `View::read`. The pages are writable, and `&mut self` keeps other
+                // threads from accessing the same word by its bytes.
+                let place = unsafe { AtomicUsize::from_ptr(to.cast()) };
+                place.store(usize::from_ne_bytes(word), Ordering::Relaxed);
                 index += WORD;
             } else {
                 // SAFETY: as above, and a byte is always aligned.
-                unsafe { to.write_volatile(byte_at(index)) };
+                let place = unsafe { AtomicU8::from_ptr(to) };
+                place.store(byte_at(index), Ordering::Relaxed);
                 index += 1;
             }
         }
         Ok(())
     }
-
-    /// The address of `offset`, after checking that `length` bytes from there are mapped.
-    fn start(&self, offset: usize, length: usize) -> Result<*mut u8, Error> {
-        match offset.checked_add(length) {
-            Some(end) if end <= self.len() => Ok(self.memory.as_mut_ptr().wrapping_add(offset)),
-            _ => Err(Error::Range {
-                offset,
-                length,
-                mapped: self.len(),
-            }),
-        }
-    }
 }
 
-/// The unit of volatile accesses, in bytes.
-const WORD: usize = size_of::<u64>();
+/// The unit of most accesses, in bytes.
+const WORD: usize = size_of::<usize>();
 
 /// The part of a range that consists of whole, aligned words, counted from the range's start.
 fn body(address: usize, length: usize) -> Range<usize> {
     let start = (address.next_multiple_of(WORD) - address).min(length);
     let words = (length - start) / WORD;
     start..start + words * WORD
-}
-
-/// A kind of mapping that a driver of a shared buffer has reason to refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusable {
-    /// One whose pages are copied when written. `MAP_PRIVATE`
-    Private,
-    /// One that can be executed. `PROT_EXEC`
-    Executable,
-}
-
-/// Asks the kernel for a mapping that it should refuse, and gives it back at once.
-///
-/// # Errors
-///
-/// [`Error::Descriptor`] with what `mmap(2)` returned.
-pub fn probe(fd: impl AsFd, kind: Refusable, offset: u64, length: usize) -> Result<(), Error> {
-    let descriptor = fd.as_fd().as_raw_fd();
-    let options = options(descriptor, offset, length)?;
-    match kind {
-        // SAFETY: the mapping is dropped without any access to its memory.
-        Refusable::Private => unsafe { options.map_copy(descriptor) }.map(drop),
-        // SAFETY: the mapping is dropped without any access to its memory.
-        Refusable::Executable => unsafe { options.map_exec(descriptor) }.map(drop),
-    }
-    .map_err(|e| refused(descriptor, e))
 }
 
 /// `memmap2` takes a length of zero for one byte, where the kernel has `EINVAL`.

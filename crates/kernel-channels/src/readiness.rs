@@ -2,6 +2,7 @@
 
 //! Waiting until a file can be read or written: `poll(2)` for one descriptor.
 
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,28 @@ impl Readiness {
     }
 }
 
+/// Shows the names of the bits, as `POLLIN|POLLOUT`, or `nothing`.
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = [
+            (self.readable, "POLLIN"),
+            (self.writable, "POLLOUT"),
+            (self.priority, "POLLPRI"),
+            (self.hang_up, "POLLHUP"),
+            (self.error, "POLLERR"),
+        ];
+        let names: Vec<_> = bits
+            .into_iter()
+            .filter_map(|(set, name)| set.then_some(name))
+            .collect();
+        f.pad(&if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            names.join("|")
+        })
+    }
+}
+
 /// Waits until `fd` is ready for what `interest` says, or `timeout` has passed.
 ///
 /// Without a timeout it waits for ever. A signal does not end the wait, nor prolong it.
@@ -148,6 +171,17 @@ mod tests {
         writer.write_all(b"x").unwrap();
         let found = poll(&reader, Interest::READABLE, None).unwrap();
         assert!(found.readable && !found.hang_up);
+    }
+
+    #[test]
+    fn readiness_is_shown_by_the_names_of_its_bits() {
+        assert_eq!(Readiness::default().to_string(), "nothing");
+        let gone = Readiness {
+            hang_up: true,
+            error: true,
+            ..Readiness::default()
+        };
+        assert_eq!(gone.to_string(), "POLLHUP|POLLERR");
     }
 
     #[test]

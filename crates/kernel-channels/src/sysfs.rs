@@ -109,15 +109,7 @@ impl Device {
     ///
     /// [`Error::Path`] when it cannot be read, and [`Error::Value`] when it holds something else.
     pub fn number(&self, attribute: &str) -> Result<u64, Error> {
-        let text = self.text(attribute)?;
-        match text.parse() {
-            Ok(number) => Ok(number),
-            Err(_) => Err(Error::Value {
-                path: self.directory.join(attribute),
-                text,
-                expected: "a decimal number",
-            }),
-        }
+        text_file::number(&self.directory.join(attribute))
     }
 
     /// Sets an attribute.

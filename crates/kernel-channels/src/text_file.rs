@@ -14,6 +14,16 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
     Ok(text.trim().to_owned())
 }
 
+/// Reads a file that holds a decimal number.
+pub(crate) fn number(path: &Path) -> Result<u64, Error> {
+    let text = read(path)?;
+    text.parse().map_err(|_| Error::Value {
+        path: path.to_owned(),
+        text,
+        expected: "a decimal number",
+    })
+}
+
 /// Writes a file with a single `write(2)`, as such files ask for, and never creates one.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let mut file = fs::OpenOptions::new()

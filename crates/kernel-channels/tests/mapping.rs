@@ -7,7 +7,7 @@
 use std::fs::File;
 
 use kernel_channels::Error;
-use kernel_channels::mmap::{Mapping, Refusable, probe};
+use kernel_channels::mmap::{Mapping, View};
 
 const BYTES: usize = 4096;
 
@@ -97,9 +97,40 @@ fn a_length_of_zero_is_invalid() {
 }
 
 #[test]
-fn a_regular_file_refuses_no_private_mapping() {
-    let (file, _mapping) = mapped_file();
-    probe(&file, Refusable::Private, 0, BYTES).unwrap();
+fn a_view_sees_what_a_mapping_writes() {
+    let (file, mut mapping) = mapped_file();
+    let view = View::map(&file, 0, BYTES).unwrap();
+    assert_eq!(view.len(), BYTES);
+    mapping.write(3, &pattern(21)).unwrap();
+    assert_eq!(view.copy_to_vec(3, 21).unwrap(), pattern(21));
+    assert!(view.copy_to_vec(BYTES - 1, 2).is_err());
+}
+
+#[test]
+fn a_file_for_reading_can_be_viewed_and_not_mapped_for_writing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(BYTES as u64).unwrap();
+    let reading = File::open(file.path()).unwrap();
+    View::map(&reading, 0, BYTES).unwrap();
+    let error = Mapping::map(&reading, 0, BYTES).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+}
+
+#[test]
+fn threads_may_use_two_mappings_of_one_file_at_once() {
+    let (file, mut mapping) = mapped_file();
+    let view = View::map(&file, 0, BYTES).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for byte in (0..=255).cycle().take(2000) {
+                mapping.fill(5, 100, byte).unwrap();
+            }
+        });
+        for _ in 0..2000 {
+            assert_eq!(view.copy_to_vec(0, 5).unwrap(), [0; 5]);
+            assert_eq!(view.copy_to_vec(105, 5).unwrap(), [0; 5]);
+        }
+    });
 }
 
 #[test]

@@ -69,13 +69,7 @@ const LONGEST_MESSAGE: usize = 16 << 10;
 /// [`Error::Path`] when `/sys/kernel/uevent_seqnum` cannot be read, and [`Error::Value`] when it
 /// is no number.
 pub fn last_seqnum() -> Result<u64, Error> {
-    let path = Path::new("/sys/kernel/uevent_seqnum");
-    let text = text_file::read(path)?;
-    text.parse().map_err(|_| Error::Value {
-        path: path.to_owned(),
-        text,
-        expected: "a decimal number",
-    })
+    text_file::number(Path::new("/sys/kernel/uevent_seqnum"))
 }
 
 /// A socket that receives the kernel's uevents from when it was opened on.
