@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn capabilities_are_shown_by_name_and_unknown_bits_are_passed_over() {
-        let bits = ioctl::CAP_MMAP | ioctl::CAP_COPY | 1 << 63;
+        let bits = ioctl::CAP_MMAP | ioctl::CAP_COPY | (1 << 63);
         assert_eq!(capabilities(bits), ["mmap", "copy"]);
         assert_eq!(capabilities(0), [""; 0]);
     }

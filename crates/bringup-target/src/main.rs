@@ -64,19 +64,15 @@ fn main() -> ExitCode {
         Command::Tour { json } => tour::run(None, json),
         Command::Channel { room, json } => tour::run(Some(&room), json),
         Command::Dmacopy(command) => dmacopy::run(&command),
-        Command::Agent { plan } => match agent::run(&plan) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(error) => exit::report(&error),
-        },
+        Command::Agent { plan } => agent::once(&plan),
     }
 }
 
+/// Whether this is the system's first program. Being PID 1 alone does not make it that: a command in
+/// a container is PID 1 too, and has no file systems to mount.
 fn is_init() -> bool {
     let name = std::env::args_os().next().unwrap_or_default();
-    std::process::id() == 1
-        || Path::new(&name)
-            .file_name()
-            .is_some_and(|name| name == "init")
+    std::process::id() == 1 && Path::new(&name).file_name() == Some("init".as_ref())
 }
 
 #[cfg(test)]

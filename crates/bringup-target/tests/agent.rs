@@ -2,19 +2,21 @@
 
 //! The agent from the plan to the last frame, with a pseudo-terminal for a serial line.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::Duration;
 
-use agent_wire::{Message, Plan, Program, Reader, Received, Stream};
+use agent_wire::{FATAL, Message, Plan, Program, Reader, Received, Stream};
 use kernel_channels::{Interest, poll};
 
 fn program(command: &[&str]) -> Program {
     Program {
         command: command.iter().map(ToString::to_string).collect(),
-        ..Program::default()
+        environment: BTreeMap::new(),
+        limit_seconds: 60,
     }
 }
 
@@ -136,7 +138,7 @@ fn a_plan_that_is_missing_ends_the_agent_with_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
-        errors.contains("cannot read /no/such/plan.json"),
+        errors.starts_with(&format!("{FATAL} cannot read /no/such/plan.json")),
         "{errors}"
     );
 }

@@ -11,6 +11,9 @@ use kernel_channels::sysfs;
 use crate::error::Context;
 use crate::{Attributes, Error, Operation, Session};
 
+/// The attribute that every device with a node has.
+const DEV: &str = "dev";
+
 /// One engine that copies memory: a node below `/dev` and a directory in sysfs.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -81,11 +84,22 @@ impl Device {
         &self.attributes
     }
 
+    /// Its major and minor number, of which sysfs is the authority.
+    pub(crate) fn number(&self) -> Result<Option<(u32, u32)>, Error> {
+        let text = self
+            .attributes
+            .directory()
+            .text(DEV)
+            .on(&self.name, Operation::ReadAttribute(DEV))?;
+        Ok(device_number(&text))
+    }
+
     /// Opens a session, whose calls wait.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with what `open(2)` returned.
+    /// [`Error::Device`] with what `open(2)` returned, and [`Error::NotADevice`] when the node
+    /// leads to another device.
     pub fn session(&self) -> Result<Session, Error> {
         Session::open(self, Flags::READ_WRITE)
     }
@@ -94,7 +108,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] with what `open(2)` returned.
+    /// As [`Device::session`].
     pub fn nonblocking_session(&self) -> Result<Session, Error> {
         Session::open(self, Flags::READ_WRITE.nonblocking())
     }
@@ -105,6 +119,12 @@ fn number(name: &str) -> Option<u32> {
     let digits = name.strip_prefix(names::DRIVER)?;
     let canonical = !digits.starts_with('+') && (digits == "0" || !digits.starts_with('0'));
     digits.parse().ok().filter(|_| canonical)
+}
+
+/// The major and minor number in the attribute `dev`.
+fn device_number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -125,6 +145,23 @@ mod tests {
         ] {
             assert_eq!(number(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_session_is_with_the_device_that_sysfs_knows() {
+        assert_eq!(device_number("10:262"), Some((10, 262)));
+        assert_eq!(device_number("10"), None);
+
+        let directory = sysfs::Device::open("mem", "null").unwrap();
+        let mut device = Device {
+            name: "null".to_owned(),
+            node: "/dev/null".into(),
+            attributes: Attributes::new("null".to_owned(), directory),
+        };
+        device.session().unwrap();
+        device.node = "/dev/zero".into();
+        let error = device.session().unwrap_err();
+        assert!(matches!(error, Error::NotADevice { .. }), "{error}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum Error {
     /// The system's devices cannot be listed.
     #[error("cannot look for dmacopy devices")]
     List(#[source] kernel_channels::Error),
-    /// A path that does not lead to a device of this driver, by its name.
+    /// A path that does not lead to a device of this driver.
     #[error("{} is no dmacopy device", path.display())]
     NotADevice {
         /// The path.
@@ -75,6 +75,8 @@ pub enum Operation {
         /// How much.
         length: u64,
     },
+    /// Sending a request by its bare code.
+    Request(u32),
     /// Mapping the session's buffer.
     MapBuffer,
     /// Accessing the mapped buffer.
@@ -110,6 +112,7 @@ impl fmt::Display for Operation {
                 f,
                 "copy {length} bytes from offset {source_offset} to {destination_offset}"
             ),
+            Self::Request(code) => write!(f, "send request {code:#010x}"),
             Self::MapBuffer => f.write_str("map the buffer"),
             Self::AccessBuffer => f.write_str("access the buffer"),
             Self::WriteStream => f.write_str("write to the stream"),

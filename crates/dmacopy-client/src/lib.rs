@@ -27,6 +27,11 @@ mod buffer;
 mod debug;
 mod device;
 mod error;
+#[expect(
+    unsafe_code,
+    reason = "what the driver does with an argument is promised here"
+)]
+mod request;
 mod session;
 
 pub use attributes::{Attributes, Counters, State};

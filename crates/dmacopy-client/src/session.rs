@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use dmacopy_uapi::ioctl::{self, Info};
 use kernel_channels::chardev::{Flags, Node};
-use kernel_channels::ioctl::Request;
 use kernel_channels::mmap::Mapping;
 use kernel_channels::{Interest, Readiness};
 
 use crate::error::Context;
-use crate::{Buffer, Device, Error, Operation};
-
-const INFO: Request<Info> = Request::new(ioctl::INFO);
-const COPY: Request<ioctl::Copy> = Request::new(ioctl::COPY);
+use crate::{Buffer, Device, Error, Operation, request};
 
 /// One open file of a device: a buffer and a stream that no other session sees.
 #[derive(Debug)]
@@ -36,6 +32,14 @@ pub struct Completion {
 impl Session {
     pub(crate) fn open(device: &Device, flags: Flags) -> Result<Self, Error> {
         let node = Node::open(device.node(), flags).on(device.name(), Operation::OpenSession)?;
+        // The path may lead anywhere, and what `request` promises is true of the driver alone.
+        let number = node
+            .device_number()
+            .on(device.name(), Operation::OpenSession)?;
+        if number.is_none() || number != device.number()? {
+            let path = device.node().to_owned();
+            return Err(Error::NotADevice { path });
+        }
         let device = device.name().to_owned();
         Ok(Self { node, device })
     }
@@ -46,7 +50,9 @@ impl Session {
     ///
     /// [`Error::Device`]; `ENODEV` when the device has gone.
     pub fn info(&self) -> Result<Info, Error> {
-        INFO.read(&self.node).on(&self.device, Operation::QueryInfo)
+        request::INFO
+            .read(&self.node)
+            .on(&self.device, Operation::QueryInfo)
     }
 
     /// Copies within the session's buffer and waits for the completion; all values in bytes.
@@ -73,12 +79,27 @@ impl Session {
             destination_offset,
             length,
         };
-        COPY.read_write(&self.node, &mut argument)
+        request::COPY
+            .read_write(&self.node, &mut argument)
             .on(&self.device, operation)?;
         Ok(Completion {
             sequence: argument.sequence,
             duration: Duration::from_nanos(argument.duration_ns),
         })
+    }
+
+    /// Sends a request by its bare code and returns what the driver returned.
+    ///
+    /// This is for those who want to see how the driver takes a code, a size or a value that
+    /// [`Self::info`] and [`Self::copy`] would not send. Without an argument the driver gets a null
+    /// pointer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `ENOTTY` for a code that the driver does not know. An argument that has
+    /// not the size that the code announces never reaches the kernel.
+    pub fn request(&self, code: u32, argument: Option<&mut [u8]>) -> Result<i32, Error> {
+        request::send(&self.node, code, argument).on(&self.device, Operation::Request(code))
     }
 
     /// Maps the session's buffer whole. Each call makes another view of the same memory.

@@ -3,9 +3,10 @@
 //! The agent: carries out the bench's plan on the board and reports in frames.
 //!
 //! In an emulated board the agent is the first program. It mounts what programs expect, loads the
-//! plan's modules, runs the plan's programs one after the other, and powers the board off. What
-//! goes wrong before the port is open is said on the console, in lines that begin with
-//! `bringup-agent:`.
+//! plan's modules, runs the plan's programs one after the other, and powers the board off. Nothing
+//! that hangs keeps it from that: modules and programs have their time. What cannot be said by a
+//! frame is said on the console, in lines that begin with `bringup-agent:`, and when no more frames
+//! will come, with [`agent_wire::FATAL`].
 
 mod kernel_log;
 mod modules;
@@ -20,15 +21,16 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::ExitCode;
 
-use agent_wire::{Message, Plan};
+use agent_wire::{FATAL, Message, Plan};
 use anyhow::Context as _;
 
 use self::kernel_log::KernelLog;
 use self::sender::Sender;
+use crate::exit;
 
 /// What is left to do when the plan has been carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Afterwards {
+enum Afterwards {
     PowerOff,
     KeepRunning,
 }
@@ -42,15 +44,26 @@ pub(crate) fn init(plan: &Path) -> ExitCode {
     match afterwards {
         Ok(Ok(Afterwards::KeepRunning)) => power::idle(),
         Ok(Ok(Afterwards::PowerOff)) => {}
-        Ok(Err(error)) => complain(&format!("{error:#}")),
+        Ok(Err(error)) => give_up(&format!("{error:#}")),
         // What it was about, the panic has said itself.
-        Err(_) => complain("the agent panicked"),
+        Err(_) => give_up("the agent panicked"),
     }
     power::off()
 }
 
+/// The agent as a program that somebody else has started.
+pub(crate) fn once(plan: &Path) -> ExitCode {
+    match run(plan) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            give_up(&format!("{error:#}"));
+            exit::FAILED.into()
+        }
+    }
+}
+
 /// Carries out a plan.
-pub(crate) fn run(plan: &Path) -> anyhow::Result<Afterwards> {
+fn run(plan: &Path) -> anyhow::Result<Afterwards> {
     let plan = read_plan(plan)?;
     let port = port::open(&plan.port)?;
     let sender = Sender::new(port);
@@ -85,7 +98,7 @@ fn load_modules(plan: &Plan, sender: &Sender<File>) -> bool {
     let mut log = KernelLog::from_now();
     let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     for module in &plan.modules {
-        if let Err(error) = modules::load(Path::new(module), &command_line) {
+        if let Err(error) = modules::load_in_time(Path::new(module), &command_line) {
             sender.send(Message::ModuleRefused {
                 module: module.clone(),
                 error: format!("{error:#}"),
@@ -109,6 +122,11 @@ fn uptime_ms(text: &str) -> Option<u64> {
 fn taint() -> u64 {
     let text = fs::read_to_string("/proc/sys/kernel/tainted").unwrap_or_default();
     text.trim().parse().unwrap_or(0)
+}
+
+/// Says on the console why no more frames will come.
+fn give_up(why: &str) {
+    eprintln!("{FATAL} {why}");
 }
 
 /// Says on the console what cannot be said by a frame.

@@ -5,8 +5,11 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 
@@ -14,9 +17,36 @@ use nix::kmod::{ModuleInitFlags, finit_module};
 /// unpacks the file itself, if it has `CONFIG_MODULE_DECOMPRESS`.
 const COMPRESSED_FILE: u32 = 4;
 
+/// How long a module may take; one whose driver probes slow hardware takes a few seconds.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Loads a module, unless that takes for ever, as it does when a driver hangs in its probe.
+pub(super) fn load_in_time(path: &Path, command_line: &str) -> anyhow::Result<()> {
+    let (path, command_line) = (path.to_owned(), command_line.to_owned());
+    in_time(LIMIT, move || load(&path, &command_line))
+}
+
+/// Does something in a thread of its own, which is left behind if it takes too long: nothing ends a
+/// system call that does not return.
+fn in_time(
+    limit: Duration,
+    work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (sender, receiver) = channel();
+    thread::Builder::new().spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(work());
+    })?;
+    match receiver.recv_timeout(limit) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => bail!("did not return within {} s", limit.as_secs()),
+        Err(RecvTimeoutError::Disconnected) => bail!("panicked"),
+    }
+}
+
 /// Loads a module, plain or compressed, with the parameters that the kernel's command line has
 /// for it. One that is loaded already is fine.
-pub(super) fn load(path: &Path, command_line: &str) -> anyhow::Result<()> {
+fn load(path: &Path, command_line: &str) -> anyhow::Result<()> {
     let file = File::open(path).context("cannot open the module")?;
     let flags = match path.extension() {
         Some(extension) if extension == "xz" => ModuleInitFlags::from_bits_retain(COMPRESSED_FILE),
@@ -84,6 +114,20 @@ mod tests {
     #[test]
     fn what_follows_two_dashes_is_for_the_first_program() {
         assert_eq!(parameters("m", "m.a=1 -- m.b=2"), "a=1");
+    }
+
+    #[test]
+    fn what_does_not_return_is_left_behind() {
+        let long = Duration::from_secs(60);
+        in_time(long, || Ok(())).unwrap();
+        let error = in_time(long, || bail!("refused")).unwrap_err();
+        assert_eq!(error.to_string(), "refused");
+        let hangs = move || {
+            thread::sleep(long);
+            Ok(())
+        };
+        let error = in_time(Duration::from_millis(10), hangs).unwrap_err();
+        assert_eq!(error.to_string(), "did not return within 0 s");
     }
 
     #[test]

@@ -4,15 +4,17 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_wire::{Message, Program, Stream};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kernel_channels::{Interest, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::kernel_log::KernelLog;
 use super::power;
@@ -28,25 +30,40 @@ const CHUNK: usize = 2048;
 /// How long to wait for output after a program has ended, whose children may still hold its pipes.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// How long to listen to those children when they are not silent.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long to wait between two looks whether a program has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a program may take to end that has been killed. One that a driver holds in a system call
+/// never does.
+const DEATH: Duration = Duration::from_secs(5);
+
 /// Runs a program to its end.
 pub(super) fn run<W: Write + Send>(index: usize, program: &Program, sender: &Sender<W>) {
     let mut log = KernelLog::from_now();
     let (status, error) = match start(program) {
         Ok(child) => {
             sender.send(Message::Started { program: index });
-            match attend(index, child, sender) {
-                Ok(status) => (Some(status), None),
-                Err(error) => (None, Some(error)),
+            let limit = Duration::from_secs(program.limit_seconds);
+            match attend(index, child, limit, sender) {
+                Ok(end) => (
+                    end.status,
+                    end.killed
+                        .then(|| format!("killed after {} s", program.limit_seconds)),
+                ),
+                Err(error) => (None, Some(format!("{error:#}"))),
             }
         }
-        Err(error) => (None, Some(error)),
+        Err(error) => (None, Some(format!("{error:#}"))),
     };
     power::reap();
     sender.send(Message::Ended {
         program: index,
         code: status.and_then(|status| status.code()),
         signal: status.and_then(|status| status.signal()),
-        error: error.map(|error| format!("{error:#}")),
+        error,
         kernel_log: log.drain(),
     });
 }
@@ -63,17 +80,29 @@ fn start(program: &Program) -> anyhow::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Of its own, so that it can be killed with all that it has started.
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run {path}"))
+}
+
+/// How a program ended.
+#[derive(Debug)]
+struct End {
+    /// None when it did not although it was killed.
+    status: Option<ExitStatus>,
+    /// Whether it was killed because its time was up.
+    killed: bool,
 }
 
 /// Sends what a program writes until it has ended.
 fn attend<W: Write + Send>(
     program: usize,
     mut child: Child,
+    limit: Duration,
     sender: &Sender<W>,
-) -> anyhow::Result<ExitStatus> {
-    let ended = &AtomicBool::new(false);
+) -> anyhow::Result<End> {
+    let ended = &OnceLock::new();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         if let Some(pipe) = stdout {
@@ -84,10 +113,42 @@ fn attend<W: Write + Send>(
             let relay = move |bytes| output(sender, program, Stream::Stderr, bytes);
             scope.spawn(move || forward(pipe, ended, relay));
         }
-        let status = child.wait();
-        ended.store(true, Ordering::Release);
-        status.context("cannot wait for the program")
+        let end = wait(&mut child, limit);
+        // Nobody else sets it.
+        let _ = ended.set(Instant::now());
+        end
     })
+}
+
+/// Waits for a program, which is killed when its time is up.
+fn wait(child: &mut Child, limit: Duration) -> anyhow::Result<End> {
+    if let Some(status) = wait_for(child, limit)? {
+        return Ok(End {
+            status: Some(status),
+            killed: false,
+        });
+    }
+    // It has not been waited for, so the number is still its own.
+    let group = Pid::from_raw(i32::try_from(child.id())?);
+    if let Err(errno) = killpg(group, Signal::SIGKILL) {
+        bail!("cannot kill the program, whose time is up: {errno}");
+    }
+    Ok(End {
+        status: wait_for(child, DEATH)?,
+        killed: true,
+    })
+}
+
+/// The status of a program, if it ends in time.
+fn wait_for(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        let status = child.try_wait().context("cannot wait for the program")?;
+        if status.is_some() || start.elapsed() >= limit {
+            return Ok(status);
+        }
+        thread::sleep(PAUSE);
+    }
 }
 
 fn output<W: Write>(sender: &Sender<W>, program: usize, stream: Stream, bytes: Vec<u8>) {
@@ -99,13 +160,16 @@ fn output<W: Write>(sender: &Sender<W>, program: usize, stream: Stream, bytes: V
 }
 
 /// Passes on what comes from a pipe, in chunks, until nobody can write to it any more; or until
-/// the program has ended and those who still can are silent.
-fn forward(mut pipe: impl Read + AsFd, ended: &AtomicBool, relay: impl Fn(Vec<u8>)) {
+/// the program has ended and those who still can are silent or do not stop.
+fn forward(mut pipe: impl Read + AsFd, ended: &OnceLock<Instant>, relay: impl Fn(Vec<u8>)) {
     loop {
         // Looked up first: what was written before the end is in the pipe by then.
-        let last_look = ended.load(Ordering::Acquire);
+        let ended = ended.get();
+        if ended.is_some_and(|ended| ended.elapsed() >= LINGER) {
+            return;
+        }
         match poll(&pipe, Interest::READABLE, Some(GRACE)) {
-            Ok(found) if found.is_none() && last_look => return,
+            Ok(found) if found.is_none() && ended.is_some() => return,
             Ok(found) if found.is_none() => continue,
             Ok(_) => {}
             Err(_) => return,
@@ -130,7 +194,12 @@ mod tests {
     use super::*;
 
     fn messages(command: &[&str]) -> Vec<Message> {
+        messages_within(60, command)
+    }
+
+    fn messages_within(limit_seconds: u64, command: &[&str]) -> Vec<Message> {
         let program = Program {
+            limit_seconds,
             command: command.iter().map(ToString::to_string).collect(),
             environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
@@ -218,8 +287,30 @@ mod tests {
     }
 
     #[test]
+    fn a_child_left_behind_that_does_not_stop_writing_is_not_listened_to_for_ever() {
+        let start = Instant::now();
+        let chatter = "(for i in $(seq 400); do echo x; sleep 0.02; done) & echo parent";
+        let messages = messages(&["/bin/sh", "-c", chatter]);
+        assert!(written(&messages, Stream::Stdout).starts_with(b"parent\n"));
+        assert_eq!(end(&messages), (Some(0), None, None));
+        assert!(start.elapsed() < LINGER * 2, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_program_whose_time_is_up_is_killed_with_its_children() {
+        let start = Instant::now();
+        let script = "echo begun; sleep 60 & sleep 60";
+        let messages = messages_within(1, &["/bin/sh", "-c", script]);
+        assert_eq!(written(&messages, Stream::Stdout), b"begun\n");
+        assert_eq!(end(&messages), (None, Some(9), Some("killed after 1 s")));
+        // Had a child survived, its pipe would be open for longer.
+        let limits = Duration::from_secs(1)..LINGER;
+        assert!(limits.contains(&start.elapsed()), "{:?}", start.elapsed());
+    }
+
+    #[test]
     fn a_child_left_behind_does_not_keep_its_parent_from_ending() {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let messages = messages(&["/bin/sh", "-c", "sleep 5 & echo parent"]);
         assert_eq!(written(&messages, Stream::Stdout), b"parent\n");
         assert_eq!(end(&messages), (Some(0), None, None));

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use agent_wire::{Frame, Message};
 
-use super::complain;
+use super::give_up;
 
 /// The port with the number of the next frame.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl<W: Write> Sender<W> {
             .and_then(|line| state.port.write_all(line.as_bytes()));
         if let Err(error) = sent {
             state.broken = true;
-            complain(&format!("cannot send frame {sequence}: {error}"));
+            give_up(&format!("cannot send frame {sequence}: {error}"));
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dmacopy_client::{Counters, Device};
-use kernel_channels::Interest;
+use kernel_channels::{Interest, Readiness};
 
 use super::evidence::Evidence;
 use super::pattern::pattern;
@@ -33,11 +33,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     ensure!(taken == LENGTH, "the driver took {taken} of {LENGTH} bytes");
 
     let readiness = session.poll(Interest::READABLE, Some(PATIENCE))?;
-    ensure!(
-        readiness.readable,
-        "poll found nothing to read within {PATIENCE:?}: {readiness:?}"
-    );
-    evidence.note("readiness", &"POLLIN", &"POLLIN", "poll");
+    let expected = Readiness {
+        readable: true,
+        ..Readiness::default()
+    };
+    evidence.equal("readiness", expected, readiness, "poll")?;
 
     let mut received = vec![0; LENGTH];
     let mut filled = 0;
@@ -61,10 +61,9 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let readiness = nonblocking
         .poll(Interest::READABLE_OR_WRITABLE, Some(Duration::ZERO))
         .context("cannot poll a session that does not wait")?;
-    ensure!(
-        readiness.writable,
-        "a new session cannot be written: {readiness:?}"
-    );
-    evidence.note("readiness of a new session", &"POLLOUT", &"POLLOUT", "poll");
-    Ok(())
+    let expected = Readiness {
+        writable: true,
+        ..Readiness::default()
+    };
+    evidence.equal("readiness of a new session", expected, readiness, "poll")
 }

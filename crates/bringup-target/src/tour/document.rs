@@ -1,143 +1,79 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The result of a tour, for programs (JSON) and for people.
+//! The result of a tour, for people.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use agent_wire::report::{Fact, Room, Status, Tour};
 
-use super::evidence::Evidence;
-
-/// The result of a tour.
-#[derive(Debug, Serialize)]
-pub(super) struct Document {
-    /// Which engine moved the bytes.
-    pub(super) engine: String,
-    /// What was found in each room.
-    pub(super) rooms: Vec<Visit>,
+/// The result of a tour as text.
+pub(super) fn text(tour: &Tour) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, tour);
+    text
 }
 
-/// What was found in one room.
-#[derive(Debug, Serialize)]
-pub(super) struct Visit {
-    /// The room's name.
-    pub(super) name: &'static str,
-    /// How it went.
-    pub(super) status: Status,
-    /// What both sides agree on.
-    pub(super) evidence: Evidence,
-    /// Why it failed or could not be visited.
-    pub(super) error: Option<String>,
-}
-
-/// How a visit went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Status {
-    /// Both sides agree.
-    Passed,
-    /// They do not, or something went wrong.
-    Failed,
-    /// The kernel was built or started without what the room needs.
-    Ignored,
-}
-
-impl Document {
-    /// Whether no room failed.
-    pub(super) fn passed(&self) -> bool {
-        self.rooms.iter().all(|room| room.status != Status::Failed)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Passed => "passed",
-            Self::Failed => "FAILED",
-            Self::Ignored => "ignored",
-        })
-    }
-}
-
-impl fmt::Display for Document {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "engine: {}", self.engine)?;
-        for room in &self.rooms {
-            writeln!(f, "\n{:<9} {}", room.name, room.status)?;
-            let facts = room.evidence.facts();
-            let width = |field: fn(&super::evidence::Fact) -> &str| {
-                facts
-                    .iter()
-                    .map(|fact| field(fact).len())
-                    .max()
-                    .unwrap_or(0)
-            };
-            let (what, received) = (width(|fact| &fact.what), width(|fact| &fact.received));
-            for fact in facts {
-                writeln!(
-                    f,
-                    "  {:<what$}  {:<received$}  {}",
-                    fact.what, fact.received, fact.verified
-                )?;
-            }
-            if let Some(error) = &room.error {
-                writeln!(f, "  {error}")?;
-            }
+fn write(text: &mut String, tour: &Tour) -> fmt::Result {
+    writeln!(text, "engine: {}", tour.engine)?;
+    for room in &tour.rooms {
+        let facts = &room.evidence;
+        let width = |field: fn(&Fact) -> &str| {
+            facts
+                .iter()
+                .map(|fact| field(fact).len())
+                .max()
+                .unwrap_or(0)
+        };
+        let (what, received) = (width(|fact| &fact.what), width(|fact| &fact.received));
+        writeln!(text, "\n{:<9} {}", room.name, verdict(room))?;
+        for fact in facts {
+            writeln!(
+                text,
+                "  {:<what$}  {:<received$}  {}",
+                fact.what, fact.received, fact.verified
+            )?;
         }
-        Ok(())
+        if let Some(error) = &room.error {
+            writeln!(text, "  {error}")?;
+        }
+    }
+    Ok(())
+}
+
+fn verdict(room: &Room) -> &'static str {
+    match room.status {
+        Status::Passed => "passed",
+        Status::Failed => "FAILED",
+        Status::Ignored => "ignored",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::evidence::Evidence;
     use super::*;
-
-    fn document(status: Status, error: Option<&str>) -> Document {
-        let mut evidence = Evidence::default();
-        evidence.note("answer", &42, &42, "sysfs answer");
-        evidence.note("longer than that", &"a", &"a", "ioctl INFO");
-        let visit = Visit {
-            name: "chardev",
-            status,
-            evidence,
-            error: error.map(Into::into),
-        };
-        Document {
-            engine: "software".into(),
-            rooms: vec![visit],
-        }
-    }
-
-    #[test]
-    fn the_json_document_is_what_the_bench_reads() {
-        let json = serde_json::to_value(document(Status::Passed, None)).unwrap();
-        assert_eq!(json["engine"], "software");
-        let room = &json["rooms"][0];
-        assert_eq!(room["name"], "chardev");
-        assert_eq!(room["status"], "passed");
-        assert_eq!(room["error"], serde_json::Value::Null);
-        let fact = &room["evidence"][0];
-        assert_eq!(fact["what"], "answer");
-        assert_eq!(fact["sent"], "42");
-        assert_eq!(fact["received"], "42");
-        assert_eq!(fact["verified"], "sysfs answer");
-    }
 
     #[test]
     fn people_get_an_aligned_table() {
+        let mut evidence = Evidence::default();
+        evidence.note("answer", &42, &42, "sysfs answer");
+        evidence.note("longer than that", &"a", &"a", "ioctl INFO");
+        let room = Room {
+            name: "chardev".into(),
+            status: Status::Failed,
+            evidence: evidence.into_facts(),
+            error: Some("it broke".into()),
+        };
+        let tour = Tour {
+            engine: "software".into(),
+            rooms: vec![room],
+        };
         let expected = "engine: software\n\
                         \nchardev   FAILED\n\
                         \x20 answer            42  sysfs answer\n\
                         \x20 longer than that  a   ioctl INFO\n\
                         \x20 it broke\n";
-        let shown = document(Status::Failed, Some("it broke")).to_string();
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn an_ignored_room_fails_no_tour() {
-        assert!(document(Status::Passed, None).passed());
-        assert!(document(Status::Ignored, Some("debugfs is not mounted")).passed());
-        assert!(!document(Status::Failed, Some("it broke")).passed());
+        assert_eq!(text(&tour), expected);
     }
 }

@@ -4,32 +4,19 @@
 
 use std::fmt::Display;
 
-use anyhow::{Context as _, ensure};
+use agent_wire::report::Fact;
+use anyhow::ensure;
 use dmacopy_client::Counters;
-use serde::Serialize;
-
-/// Something that both sides of the border agree on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Fact {
-    /// What it is about.
-    pub(super) what: String,
-    /// What this program sent, did or expected.
-    pub(super) sent: String,
-    /// What came back.
-    pub(super) received: String,
-    /// In which way the other side was asked.
-    pub(super) verified: String,
-}
+use nix::errno::Errno;
 
 /// All that a room has seen, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence(Vec<Fact>);
 
 impl Evidence {
     /// The facts.
-    pub(super) fn facts(&self) -> &[Fact] {
-        &self.0
+    pub(super) fn into_facts(self) -> Vec<Fact> {
+        self.0
     }
 
     /// Takes two values down, and fails unless they are equal.
@@ -68,25 +55,18 @@ impl Evidence {
         &mut self,
         what: &str,
         attempt: Result<T, dmacopy_client::Error>,
-        expected: Refusal,
-        verified_by: &str,
+        expected: Errno,
     ) -> anyhow::Result<()> {
         let error = match attempt {
             Ok(_) => anyhow::bail!("{what}: the driver accepted it"),
             Err(error) => error,
         };
-        let found = error.raw_os_error();
-        if found != Some(expected.errno) {
-            return Err(error).with_context(|| format!("{what}: not {}", expected.name));
-        }
-        let name = expected.name;
-        self.note(
-            what,
-            &format_args!("to be refused with {name}"),
-            &name,
-            verified_by,
-        );
-        Ok(())
+        let found = match error.raw_os_error() {
+            Some(number) => Errno::from_raw(number),
+            None => return Err(anyhow::Error::new(error).context(format!("{what}: no errno"))),
+        };
+        let name = |errno: Errno| format!("{errno:?}");
+        self.equal(what, name(expected), name(found), "errno")
     }
 
     /// Takes down by how much the counters have grown, and fails unless it is exactly that.
@@ -134,36 +114,6 @@ impl Evidence {
     }
 }
 
-/// An error that the driver is expected to return.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
-    errno: i32,
-    name: &'static str,
-}
-
-impl Refusal {
-    /// The error's number.
-    pub(super) const fn errno(self) -> i32 {
-        self.errno
-    }
-
-    /// Not acceptable.
-    pub(super) const INVALID: Self = Self {
-        errno: libc::EINVAL,
-        name: "EINVAL",
-    };
-    /// No such request.
-    pub(super) const UNKNOWN_REQUEST: Self = Self {
-        errno: libc::ENOTTY,
-        name: "ENOTTY",
-    };
-    /// The engine has not answered.
-    pub(super) const TIMED_OUT: Self = Self {
-        errno: libc::ETIMEDOUT,
-        name: "ETIMEDOUT",
-    };
-}
-
 /// Bytes in brief: how many, and FNV-1a of them, to tell one text from another.
 fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -182,7 +132,7 @@ mod tests {
         evidence.equal("answer", 42, 42, "sysfs").unwrap();
         let error = evidence.equal("answer", 42, 41, "sysfs").unwrap_err();
         assert_eq!(error.to_string(), "answer: expected 42, but sysfs says 41");
-        assert_eq!(evidence.facts().len(), 1);
+        assert_eq!(evidence.0.len(), 1);
     }
 
     #[test]
@@ -197,19 +147,34 @@ mod tests {
         evidence
             .equal_bytes("text", b"abc", b"ab", "read")
             .unwrap_err();
-        assert_eq!(evidence.facts().len(), 1);
-        assert!(evidence.facts()[0].sent.starts_with("3 bytes, "));
+        assert_eq!(evidence.0.len(), 1);
+        assert!(evidence.0[0].sent.starts_with("3 bytes, "));
+    }
+
+    /// A failure of the kernel, with this error number.
+    fn failure(errno: Errno) -> dmacopy_client::Error {
+        dmacopy_client::Error::List(kernel_channels::Error::UeventSocket {
+            operation: kernel_channels::Operation::Open,
+            source: errno.into(),
+        })
     }
 
     #[test]
     fn a_refusal_is_one_with_the_right_error_only() {
         let mut evidence = Evidence::default();
         let check = |evidence: &mut Evidence, attempt| {
-            evidence.refused::<()>("attempt", attempt, Refusal::INVALID, "errno")
+            evidence.refused::<()>("attempt", attempt, Errno::EINVAL)
         };
         check(&mut evidence, Ok(())).unwrap_err();
         check(&mut evidence, Err(dmacopy_client::Error::NoDevice)).unwrap_err();
+        let error = check(&mut evidence, Err(failure(Errno::EIO))).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "attempt: expected EINVAL, but errno says EIO"
+        );
         assert_eq!(evidence, Evidence::default());
+        check(&mut evidence, Err(failure(Errno::EINVAL))).unwrap();
+        assert_eq!(evidence.0[0].received, "EINVAL");
     }
 
     #[test]

@@ -6,9 +6,9 @@ use anyhow::ensure;
 use dmacopy_client::{Counters, Device, Session};
 use dmacopy_uapi::ioctl::{self, command};
 use dmacopy_uapi::names;
-use kernel_channels::ioctl::call;
+use nix::errno::Errno;
 
-use super::evidence::{Evidence, Refusal};
+use super::evidence::Evidence;
 use super::pattern::pattern;
 
 const LENGTH: usize = 1021;
@@ -95,19 +95,11 @@ fn copy(device: &Device, session: &Session, evidence: &mut Evidence) -> anyhow::
 /// What the driver does not know or cannot do is refused, and nothing is moved.
 fn refuse(session: &Session, evidence: &mut Evidence) -> anyhow::Result<()> {
     let size = size_of::<ioctl::Copy>();
-    let unknown = command(ioctl::COPY) | (size as u32) << 16 | 0xff;
-    let error = match call(session, unknown, Some(&mut vec![0; size])) {
-        Ok(_) => anyhow::bail!("the driver accepted the unknown request {unknown:#010x}"),
-        Err(error) => error,
-    };
-    evidence.equal(
-        "errno of an unknown request",
-        Refusal::UNKNOWN_REQUEST.errno(),
-        error.raw_os_error().unwrap_or(0),
-        "ioctl",
-    )?;
+    let unknown = command(ioctl::COPY) | ((size as u32) << 16) | 0xff;
+    let attempt = session.request(unknown, Some(&mut vec![0; size]));
+    evidence.refused("unknown request", attempt, Errno::ENOTTY)?;
     let overlap = session.copy(0, 1, 2);
-    evidence.refused("overlapping COPY", overlap, Refusal::INVALID, "errno")?;
+    evidence.refused("overlapping COPY", overlap, Errno::EINVAL)?;
     let beyond = session.copy(0, session.info()?.buffer_bytes, 1);
-    evidence.refused("COPY beyond the buffer", beyond, Refusal::INVALID, "errno")
+    evidence.refused("COPY beyond the buffer", beyond, Errno::EINVAL)
 }

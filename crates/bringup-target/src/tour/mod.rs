@@ -19,9 +19,9 @@ mod uevent;
 
 use std::process::ExitCode;
 
+use agent_wire::report::{self, Status, Tour};
 use dmacopy_client::Device;
 
-use self::document::{Document, Status, Visit};
 use self::evidence::Evidence;
 use crate::exit;
 
@@ -41,22 +41,22 @@ const ROOMS: [(&str, Room); 7] = [
 
 /// Visits all rooms, or only one, and prints what was found there.
 pub(crate) fn run(only: Option<&str>, json: bool) -> ExitCode {
-    let printed = tour(only).and_then(|document| {
+    let printed = tour(only).and_then(|tour| {
         if json {
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            println!("{}", serde_json::to_string_pretty(&tour)?);
         } else {
-            print!("{document}");
+            print!("{}", document::text(&tour));
         }
-        Ok(document)
+        Ok(tour)
     });
     match printed {
-        Ok(document) if document.passed() => ExitCode::SUCCESS,
+        Ok(tour) if tour.passed() => ExitCode::SUCCESS,
         Ok(_) => exit::FAILED.into(),
         Err(error) => exit::report(&error),
     }
 }
 
-fn tour(only: Option<&str>) -> anyhow::Result<Document> {
+fn tour(only: Option<&str>) -> anyhow::Result<Tour> {
     let device = Device::first()?;
     let engine = device.attributes().engine()?;
     let rooms = ROOMS
@@ -64,10 +64,10 @@ fn tour(only: Option<&str>) -> anyhow::Result<Document> {
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
         .map(|(name, room)| visit(name, *room, &device))
         .collect();
-    Ok(Document { engine, rooms })
+    Ok(Tour { engine, rooms })
 }
 
-fn visit(name: &'static str, room: Room, device: &Device) -> Visit {
+fn visit(name: &str, room: Room, device: &Device) -> report::Room {
     let mut evidence = Evidence::default();
     let result = room(device, &mut evidence);
     let (status, error) = match result {
@@ -75,10 +75,10 @@ fn visit(name: &'static str, room: Room, device: &Device) -> Visit {
         Err(error) if is_unavailable(&error) => (Status::Ignored, Some(format!("{error:#}"))),
         Err(error) => (Status::Failed, Some(format!("{error:#}"))),
     };
-    Visit {
-        name,
+    report::Room {
+        name: name.to_owned(),
         status,
-        evidence,
+        evidence: evidence.into_facts(),
         error,
     }
 }

@@ -2,26 +2,48 @@
 
 //! The summary for people says what sysfs says.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use dmacopy_client::Device;
+use dmacopy_uapi::ABI_VERSION;
 use dmacopy_uapi::names::{self, attribute};
-use kernel_channels::procfs::{self, Block};
+use kernel_channels::procfs::{self, Block, Summary};
 
 use super::evidence::Evidence;
 
 const LENGTH: u64 = 777;
 
+/// What the summary says about each device.
+const LINES: [&str; 8] = [
+    attribute::ENGINE,
+    attribute::STATE,
+    attribute::SESSIONS,
+    attribute::TRANSFERS,
+    attribute::BYTES,
+    attribute::ERRORS,
+    attribute::BUFFER_BYTES,
+    attribute::TIMEOUT_MS,
+];
+
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let session = device.session()?;
-    let before = agree(device, evidence, "before a COPY")?;
+    let summary = procfs::read(names::PROC_SUMMARY)?;
+    evidence.equal(
+        "ABI version",
+        ABI_VERSION,
+        version(&summary)?,
+        "the first line",
+    )?;
+    let before = block(summary, device)?;
     session.copy(0, 1024, LENGTH)?;
-    let after = agree(device, evidence, "after a COPY")?;
+    let after = block(procfs::read(names::PROC_SUMMARY)?, device)?;
 
-    let number = |block: &Block, name: &str| {
-        block
-            .number(name)
-            .with_context(|| format!("the summary has no number for {name}"))
-    };
+    for name in LINES {
+        let shown = after
+            .text(name)
+            .with_context(|| format!("the summary has no line {name}"))?;
+        let own = device.attributes().directory().text(name)?;
+        evidence.equal(name, own.as_str(), shown, "procfs, sysfs")?;
+    }
     for (name, expected) in [
         (attribute::TRANSFERS, 1),
         (attribute::BYTES, LENGTH),
@@ -33,29 +55,22 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     Ok(())
 }
 
-/// Checks that what the summary says about the device has the same name and value in sysfs.
-fn agree(device: &Device, evidence: &mut Evidence, when: &str) -> anyhow::Result<Block> {
-    let block = block(device)?;
-    ensure!(!block.entries.is_empty(), "the summary says nothing {when}");
-    let (mut own, mut shown) = (Vec::new(), Vec::new());
-    for (name, value) in &block.entries {
-        let directory = device.attributes().directory();
-        own.push(format!("{name} {}", directory.text(name)?));
-        shown.push(format!("{name} {value}"));
-    }
-    let what = format!("values {when}");
-    evidence.equal(
-        &what,
-        own.join(", "),
-        shown.join(", "),
-        "/proc/driver/dmacopy",
-    )?;
-    Ok(block)
+/// The version of the ABI, which the first line ends with.
+fn version(summary: &Summary) -> anyhow::Result<u32> {
+    let first = summary.blocks.first();
+    let title = first.and_then(|block| block.title.as_deref()).unwrap_or("");
+    let version = title.rsplit(' ').next().and_then(|word| word.parse().ok());
+    version.with_context(|| format!("the summary begins with {title:?}"))
+}
+
+fn number(block: &Block, name: &str) -> anyhow::Result<u64> {
+    block
+        .number(name)
+        .with_context(|| format!("the summary has no number for {name}"))
 }
 
 /// The device's block of the summary.
-fn block(device: &Device) -> anyhow::Result<Block> {
-    let summary = procfs::read(names::PROC_SUMMARY)?;
+fn block(summary: Summary, device: &Device) -> anyhow::Result<Block> {
     summary
         .blocks
         .into_iter()

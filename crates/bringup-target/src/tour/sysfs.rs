@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use dmacopy_client::Device;
 use dmacopy_uapi::names::attribute;
+use nix::errno::Errno;
 
-use super::evidence::{Evidence, Refusal};
+use super::evidence::Evidence;
 
 /// No multiple of a page on any machine.
 const UNALIGNED: u64 = 12_345;
@@ -16,14 +17,17 @@ const UNALIGNED: u64 = 12_345;
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let attributes = device.attributes();
     let present = attributes.directory().attributes()?;
-    for name in attribute::ALL {
-        ensure!(
-            present.iter().any(|attribute| attribute == name),
-            "attribute {name} is missing"
-        );
-    }
-    let count = attribute::ALL.len();
-    evidence.note("attributes of the ABI", &count, &count, "the directory");
+    let expected = attribute::ALL.map(str::to_owned);
+    let missing: Vec<_> = expected.iter().filter(|a| !present.contains(a)).collect();
+    let found = expected.len() - missing.len();
+    evidence
+        .equal(
+            "attributes of the ABI",
+            expected.len(),
+            found,
+            "the directory",
+        )
+        .with_context(|| format!("missing: {missing:?}"))?;
 
     let _restore = attributes
         .directory()
@@ -49,10 +53,9 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         "ioctl INFO",
     )?;
     evidence.refused(
-        "buffer_bytes that is no page multiple",
+        "buffer_bytes of no whole page",
         attributes.set_buffer_bytes(UNALIGNED),
-        Refusal::INVALID,
-        "errno",
+        Errno::EINVAL,
     )?;
     evidence.equal(
         "buffer_bytes after the refusal",
@@ -71,8 +74,7 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     evidence.refused(
         "timeout_ms of zero",
         attributes.set_timeout(Duration::ZERO),
-        Refusal::INVALID,
-        "errno",
+        Errno::EINVAL,
     )?;
 
     let sessions = attributes.sessions()?;

@@ -8,8 +8,9 @@ use anyhow::{Context as _, ensure};
 use dmacopy_client::{Counters, DebugFiles, Device, State};
 use dmacopy_uapi::names::{attribute, state, uevent};
 use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
+use nix::errno::Errno;
 
-use super::evidence::{Evidence, Refusal};
+use super::evidence::Evidence;
 
 /// The timeout while the engine is kept from completing anything.
 const SHORT: Duration = Duration::from_millis(50);
@@ -36,12 +37,7 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     attributes.set_timeout(SHORT)?;
     let stall = debug.stall()?;
     let attempt = session.copy(0, 2048, 1024);
-    evidence.refused(
-        "COPY on a stalled engine",
-        attempt,
-        Refusal::TIMED_OUT,
-        "errno",
-    )?;
+    evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
 
     let stalled = wait_for(&monitor, device, state::STALLED)?;
     evidence.equal(

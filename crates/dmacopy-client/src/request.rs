@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The driver's requests, and the promise that it does with their arguments what it says.
+//!
+//! Only a [`crate::Session`] sends them, whose file belongs to the driver: that was checked when it was
+//! opened.
+
+use dmacopy_uapi::ioctl::{self, Copy, Info};
+use kernel_channels::chardev::Node;
+use kernel_channels::ioctl::{Request, call};
+
+/// Asks for an [`Info`].
+// SAFETY: the code is the driver's for `Info`. The driver writes as many bytes as the code
+// announces, before the call returns, and an `Info` holds no address.
+pub(crate) const INFO: Request<Info> = unsafe { Request::new(ioctl::INFO) };
+
+/// Asks for a [`struct@Copy`].
+// SAFETY: the code is the driver's for `Copy`. The driver reads and writes as many bytes as the
+// code announces, before the call returns; the offsets are of its own buffer, not addresses.
+pub(crate) const COPY: Request<Copy> = unsafe { Request::new(ioctl::COPY) };
+
+/// Sends a request by its bare code to a session's file.
+pub(crate) fn send(
+    session: &Node,
+    code: u32,
+    argument: Option<&mut [u8]>,
+) -> Result<i32, kernel_channels::Error> {
+    // SAFETY: the file is the driver's, which goes by the size in the code for every request that
+    // it knows, at whatever size, refuses all others without a look at the argument, and has none
+    // whose argument holds an address. The requests that the kernel answers in the driver's place
+    // are for character devices without addresses too.
+    unsafe { call(session, code, argument) }
+}
