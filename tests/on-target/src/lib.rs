@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the tests on a board need besides the driver: bytes, error numbers, an engine that stalls.
+//! What the tests on a board need besides the driver: bytes, error numbers, an engine that stalls,
+//! a driver that goes, and clients that end in every way.
 //!
 //! The tests run one after the other, as root, and count on being the only user of the device:
 //! `cargo bringup test` sees to that. On a PC they are listed as ignored.
 
-use std::time::Duration;
+mod client;
+mod lifetime;
+#[expect(unsafe_code, reason = "what tests need and no safe API offers")]
+mod raw;
+
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use client::{Client, Role, role};
+pub use lifetime::{Unbound, Unloaded};
+pub use raw::{Refusable, child_reads, interrupted_by, try_mapping};
 
 use dmacopy_client::{DebugFiles, Device, Stall};
 use dmacopy_uapi::{ioctl, names};
@@ -17,16 +31,46 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Longer than anything takes that is not stuck, on the slowest emulated board.
 pub const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
-/// Pseudo-random bytes (xorshift64), the same for the same seed, which must not be zero.
+/// Bytes that are not there by chance, the same for the same seed.
 pub fn pattern(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let step = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
+    let word = |index: u64| {
+        let mut hasher = DefaultHasher::new();
+        (seed, index).hash(&mut hasher);
+        hasher.finish().to_ne_bytes()
     };
-    std::iter::repeat_with(step).take(length).collect()
+    (0..).flat_map(word).take(length).collect()
+}
+
+/// Calls something in a thread of its own, so that a test can give up when it does not return.
+pub fn in_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(call());
+    });
+    receiver
+}
+
+/// Waits until something is so.
+///
+/// # Errors
+///
+/// When it is not within [`PATIENCE`], with the last thing that was seen.
+pub fn wait_until<T: Debug>(
+    mut look: impl FnMut() -> Result<T>,
+    is_so: impl Fn(&T) -> bool,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        let seen = look()?;
+        if is_so(&seen) {
+            return Ok(seen);
+        }
+        if PATIENCE.is_some_and(|patience| start.elapsed() >= patience) {
+            return Err(format!("in vain, and last seen was {seen:?}").into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The size of a page in bytes.
@@ -61,6 +105,12 @@ impl<T> Errno for std::result::Result<T, dmacopy_client::Error> {
 impl<T> Errno for std::result::Result<T, kernel_channels::Error> {
     fn errno(&self) -> Option<i32> {
         self.as_ref().err()?.raw_os_error()
+    }
+}
+
+impl<T> Errno for nix::Result<T> {
+    fn errno(&self) -> Option<i32> {
+        self.as_ref().err().map(|errno| *errno as i32)
     }
 }
 
@@ -109,6 +159,13 @@ mod tests {
     #[test]
     fn the_page_size_of_this_machine_is_a_power_of_two() {
         assert!(page_bytes().unwrap().is_power_of_two());
+    }
+
+    #[test]
+    fn seeds_make_different_bytes_and_a_seed_the_same() {
+        assert_eq!(pattern(1, 61), pattern(1, 64)[..61]);
+        assert_ne!(pattern(1, 64), pattern(2, 64));
+        assert_ne!(pattern(1, 64)[..32], pattern(1, 64)[32..]);
     }
 
     #[test]

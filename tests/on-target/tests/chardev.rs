@@ -2,15 +2,18 @@
 
 //! `/dev/dmacopyN` as a stream: open, read, write and poll.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dmacopy_client::{Counters, Device, Session};
+use dmacopy_client::{Counters, Device, Session, State};
 use kernel_channels::{Interest, Readiness};
-use on_target::{Errno, PATIENCE, Result, Stalled, pattern};
+use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, pattern};
 
 /// Long enough for a test to do what it wants before a stalled transfer times out.
 const LONG: Duration = Duration::from_secs(30);
+/// Long enough to fill a stream before its first transfer times out.
+const MEDIUM: Duration = Duration::from_millis(700);
 const SHORT: Duration = Duration::from_millis(50);
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -37,6 +40,14 @@ fn write_until_full(session: &Session) -> Result<Vec<u8>> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Writes to a session that waits for as long as it would not have to.
+fn write_until_blocked(session: &Session) -> Result<()> {
+    while session.poll(Interest::WRITABLE, NOW)?.writable {
+        session.write(&pattern(9, 5000))?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -241,6 +252,67 @@ fn reading_from_a_stalled_engine_returns_etimedout_once() {
     let after = device.attributes().counters().unwrap();
     assert_eq!(after.errors, before.errors + 1);
     assert_eq!(after.bytes, before.bytes);
+    session.write(b"found").unwrap();
+    assert_eq!(read_all(&session).unwrap(), b"found");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn who_only_polls_is_told_of_a_stalled_engine() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let stalled = Stalled::new(&device, SHORT).unwrap();
+    session.write(b"lost").unwrap();
+    let start = Instant::now();
+    let found = session.poll(Interest::READABLE, PATIENCE).unwrap();
+    assert!(found.readable, "{found}");
+    assert!(
+        start.elapsed() >= SHORT,
+        "timed out after {:?}",
+        start.elapsed()
+    );
+    assert_eq!(device.attributes().state().unwrap(), State::Stalled);
+    assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
+    stalled.lift().unwrap();
+    session.write(b"found").unwrap();
+    assert_eq!(read_all(&session).unwrap(), b"found");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_writer_to_a_full_stream_goes_on_when_a_reader_takes_a_failure() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    let stalled = Stalled::new(&device, MEDIUM).unwrap();
+    write_until_blocked(&session).unwrap();
+    let (reader, writer) = (Arc::clone(&session), Arc::clone(&session));
+    let reader = in_thread(move || reader.read(&mut [0; 16]).errno());
+    thread::sleep(SHORT);
+    let writer = in_thread(move || writer.write(b"next").map_err(|e| e.to_string()));
+    thread::sleep(SHORT);
+    assert!(writer.try_recv().is_err(), "the stream was not full");
+    let (read, written) = (reader.recv_timeout(LONG / 3), writer.recv_timeout(LONG / 3));
+    assert_eq!(read.unwrap(), Some(libc::ETIMEDOUT));
+    assert_eq!(written.unwrap(), Ok(4));
+    stalled.lift().unwrap();
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    let stalled = Stalled::new(&device, MEDIUM).unwrap();
+    write_until_blocked(&session).unwrap();
+    let writer = Arc::clone(&session);
+    let writer = in_thread(move || writer.write(b"next").errno());
+    assert_eq!(
+        writer.recv_timeout(LONG / 3).unwrap(),
+        Some(libc::ETIMEDOUT)
+    );
+    stalled.lift().unwrap();
+    // Who reads is told too, since the bytes do not come.
+    assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
     session.write(b"found").unwrap();
     assert_eq!(read_all(&session).unwrap(), b"found");
 }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use dmacopy_client::{Counters, Device, Session};
 use dmacopy_uapi::{ABI_VERSION, ioctl};
-use kernel_channels::ioctl::{Request, call};
 use on_target::{Errno, Result, Stalled, pattern, with_size};
+use zerocopy::IntoBytes;
 
-const COPY: Request<ioctl::Copy> = Request::new(ioctl::COPY);
 const GOOD: ioctl::Copy = ioctl::Copy {
     source_offset: 0,
     destination_offset: 2048,
@@ -36,7 +35,7 @@ fn refusal(change: impl FnOnce(&mut ioctl::Copy, u64)) -> Result<Option<i32>> {
     let before = device.attributes().counters()?;
     let mut copy = GOOD;
     change(&mut copy, session.info()?.buffer_bytes);
-    let result = COPY.read_write(&session, &mut copy);
+    let result = session.request(ioctl::COPY, Some(copy.as_mut_bytes()));
     assert_eq!(device.attributes().counters()?, before);
     assert!(session.buffer()?.copy_to_vec(0, content.len())? == content);
     Ok(result.errno())
@@ -227,7 +226,7 @@ fn a_reserved_field_that_is_not_zero_returns_einval() {
 fn unknown_request_returns_enotty() {
     let session = Device::first().unwrap().session().unwrap();
     let unknown = ioctl::COPY | 0xff;
-    let result = call(&session, unknown, Some(&mut [0; 48]));
+    let result = session.request(unknown, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
@@ -236,7 +235,7 @@ fn unknown_request_returns_enotty() {
 fn a_request_of_another_driver_returns_enotty() {
     let session = Device::first().unwrap().session().unwrap();
     let other = ioctl::COPY ^ 0x0100;
-    let result = call(&session, other, Some(&mut [0; 48]));
+    let result = session.request(other, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
@@ -245,7 +244,7 @@ fn a_request_of_another_driver_returns_enotty() {
 fn a_request_in_the_wrong_direction_returns_enotty() {
     let session = Device::first().unwrap().session().unwrap();
     let read_only = ioctl::COPY & !(1 << 30);
-    let result = call(&session, read_only, Some(&mut [0; 48]));
+    let result = session.request(read_only, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
@@ -254,7 +253,7 @@ fn a_request_in_the_wrong_direction_returns_enotty() {
 fn a_null_argument_returns_efault() {
     let session = Device::first().unwrap().session().unwrap();
     for request in [ioctl::INFO, ioctl::COPY] {
-        let result = call(&session, request, None);
+        let result = session.request(request, None);
         assert_eq!(result.errno(), Some(libc::EFAULT), "request {request:#x}");
     }
 }
@@ -264,7 +263,9 @@ fn a_null_argument_returns_efault() {
 fn an_older_info_is_filled_as_far_as_it_goes() {
     let session = Device::first().unwrap().session().unwrap();
     let mut short = [0xff; 16];
-    call(&session, with_size(ioctl::INFO, 16), Some(&mut short)).unwrap();
+    session
+        .request(with_size(ioctl::INFO, 16), Some(&mut short))
+        .unwrap();
     let info = session.info().unwrap();
     assert_eq!(short[..4], info.abi_version.to_ne_bytes());
     assert_eq!(short[8..], info.capabilities.to_ne_bytes());
@@ -275,7 +276,9 @@ fn an_older_info_is_filled_as_far_as_it_goes() {
 fn what_a_newer_info_has_beyond_ours_is_zero() {
     let session = Device::first().unwrap().session().unwrap();
     let mut long = [0xff; 200];
-    call(&session, with_size(ioctl::INFO, 200), Some(&mut long)).unwrap();
+    session
+        .request(with_size(ioctl::INFO, 200), Some(&mut long))
+        .unwrap();
     assert_eq!(long[..4], ABI_VERSION.to_ne_bytes());
     assert_eq!(long[64..], [0; 136]);
 }
@@ -286,7 +289,9 @@ fn an_older_copy_is_extended_with_zeros() {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let mut short = copy_of_length(24);
-    call(&session, with_size(ioctl::COPY, 24), Some(&mut short)).unwrap();
+    session
+        .request(with_size(ioctl::COPY, 24), Some(&mut short))
+        .unwrap();
     let moved = session.buffer().unwrap().copy_to_vec(2048, 64).unwrap();
     assert_eq!(moved, content[..64]);
 }
@@ -297,7 +302,9 @@ fn a_newer_copy_that_uses_nothing_new_is_accepted() {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let mut long = copy_of_length(1024);
-    call(&session, with_size(ioctl::COPY, 1024), Some(&mut long)).unwrap();
+    session
+        .request(with_size(ioctl::COPY, 1024), Some(&mut long))
+        .unwrap();
     let moved = session.buffer().unwrap().copy_to_vec(2048, 64).unwrap();
     assert_eq!(moved, content[..64]);
 }
@@ -309,7 +316,7 @@ fn a_newer_copy_that_uses_something_new_returns_e2big() {
     for position in [48, 111, 112, 1023] {
         let mut long = copy_of_length(1024);
         long[position] = 1;
-        let result = call(&session, with_size(ioctl::COPY, 1024), Some(&mut long));
+        let result = session.request(with_size(ioctl::COPY, 1024), Some(&mut long));
         assert_eq!(result.errno(), Some(libc::E2BIG), "byte {position}");
     }
 }

@@ -3,8 +3,11 @@
 //! The session's buffer in the program's memory, and the mappings that the driver refuses.
 
 use dmacopy_client::{Device, Session};
-use kernel_channels::mmap::{Mapping, Refusable, probe};
-use on_target::{Errno, Result, page_bytes, pattern};
+use kernel_channels::chardev::{Flags, Node};
+use kernel_channels::mmap::{Mapping, View};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use on_target::{Errno, Refusable, Result, child_reads, page_bytes, pattern, try_mapping};
 
 /// A new session with the size of its buffer.
 fn session() -> Result<(Session, usize)> {
@@ -92,7 +95,7 @@ fn a_part_of_the_buffer_can_be_mapped() {
 #[ignore = "runs on a target: cargo bringup test"]
 fn a_private_mapping_returns_einval() {
     let (session, bytes) = session().unwrap();
-    let result = probe(&session, Refusable::Private, 0, bytes);
+    let result = try_mapping(&session, Refusable::Private, bytes);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
@@ -100,9 +103,47 @@ fn a_private_mapping_returns_einval() {
 #[ignore = "runs on a target: cargo bringup test"]
 fn an_executable_mapping_is_refused() {
     let (session, bytes) = session().unwrap();
-    let errno = probe(&session, Refusable::Executable, 0, bytes).errno();
+    let errno = try_mapping(&session, Refusable::Executable, bytes).errno();
     let refusals = [libc::EACCES, libc::EPERM, libc::EINVAL].map(Some);
     assert!(refusals.contains(&errno), "{errno:?}");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_file_for_reading_can_be_viewed_and_not_mapped_for_writing() {
+    let device = Device::first().unwrap();
+    let bytes = usize::try_from(device.attributes().buffer_bytes().unwrap()).unwrap();
+    let reading = Node::open(device.node(), Flags::READ).unwrap();
+    let view = View::map(&reading, 0, bytes).unwrap();
+    let content = view.copy_to_vec(0, bytes).unwrap();
+    assert!(content.iter().all(|byte| *byte == 0));
+    let errno = Mapping::map(&reading, 0, bytes).errno();
+    assert_eq!(errno, Some(libc::EACCES));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_view_sees_what_the_mapping_of_the_same_session_writes() {
+    let (session, bytes) = session().unwrap();
+    let mut buffer = session.buffer().unwrap();
+    let view = View::map(&session, 0, bytes).unwrap();
+    let sent = pattern(8, bytes);
+    buffer.write(0, &sent).unwrap();
+    assert!(view.copy_to_vec(0, bytes).unwrap() == sent);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_child_of_fork_does_not_inherit_the_mapping() {
+    let (session, _) = session().unwrap();
+    let buffer = session.buffer().unwrap();
+    buffer.read(0, &mut [0]).unwrap();
+    let end = child_reads(&buffer).unwrap();
+    assert!(
+        matches!(end, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
+        "{end:?}"
+    );
+    buffer.read(0, &mut [0]).unwrap();
 }
 
 #[test]

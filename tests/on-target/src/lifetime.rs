@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Taking the driver from its device, or the module from the kernel, and giving it back.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+
+use dmacopy_uapi::names;
+use kernel_channels::sysfs;
+use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
+
+use crate::Result;
+
+/// Where the agent has loaded the module from.
+const MODULE: &str = "/lib/modules/bringup/dmacopy.ko";
+
+/// A bus device without its driver, which gets it back when this is dropped.
+#[derive(Debug)]
+#[must_use = "the driver is bound again at once when this is dropped"]
+pub struct Unbound {
+    driver: sysfs::Device,
+    device: String,
+    bound: bool,
+}
+
+impl Unbound {
+    /// Unbinds the driver from its first device.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn new() -> Result<Self> {
+        let path = format!("/sys/bus/platform/drivers/{}", names::DRIVER);
+        let driver = sysfs::Device::at(&path)?;
+        let mut devices = Vec::new();
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_symlink() && name != "module" {
+                devices.push(name);
+            }
+        }
+        devices.sort();
+        let device = devices
+            .into_iter()
+            .next()
+            .ok_or("the driver is not bound")?;
+        driver.set("unbind", &device)?;
+        let bound = false;
+        Ok(Self {
+            driver,
+            device,
+            bound,
+        })
+    }
+
+    /// Binds it again, and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// When the driver refuses. It is tried again on drop.
+    pub fn rebind(mut self) -> Result<()> {
+        self.driver.set("bind", &self.device)?;
+        self.bound = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        if !self.bound {
+            // Nobody is left to tell; who wants to know calls `rebind`.
+            let _ = self.driver.set("bind", &self.device);
+        }
+    }
+}
+
+/// A kernel without the module, which it gets back when this is dropped.
+#[derive(Debug)]
+#[must_use = "the module is loaded again at once when this is dropped"]
+pub struct Unloaded {
+    loaded: bool,
+}
+
+impl Unloaded {
+    /// Unloads the module, unless somebody uses it.
+    ///
+    /// # Errors
+    ///
+    /// What `delete_module(2)` returned.
+    pub fn new() -> nix::Result<Self> {
+        let name = CString::new(names::DRIVER).map_err(|_| nix::errno::Errno::EINVAL)?;
+        delete_module(&name, DeleteModuleFlags::O_NONBLOCK)?;
+        Ok(Self { loaded: false })
+    }
+
+    /// Loads it again as the agent has done, and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// What `finit_module(2)` returned. It is tried again on drop.
+    pub fn reload(mut self) -> Result<()> {
+        load()?;
+        self.loaded = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unloaded {
+    fn drop(&mut self) {
+        if !self.loaded {
+            // Nobody is left to tell; who wants to know calls `reload`.
+            let _ = load();
+        }
+    }
+}
+
+fn load() -> Result<()> {
+    let parameters = CString::new(parameters(&fs::read_to_string("/proc/cmdline")?))?;
+    let file = File::open(MODULE)?;
+    Ok(finit_module(&file, &parameters, ModuleInitFlags::empty())?)
+}
+
+/// What the kernel's command line has for the module.
+fn parameters(command_line: &str) -> String {
+    let words = command_line.split_whitespace().map(|w| w.split_once('.'));
+    let own = words.filter_map(|word| word.filter(|(name, _)| *name == names::DRIVER));
+    own.map(|(_, parameter)| parameter)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_other_modules_are_left_out() {
+        let line = "quiet dmacopy.software=1 kfence.sample_interval=1 dmacopy.x=2\n";
+        assert_eq!(parameters(line), "software=1 x=2");
+    }
+}
