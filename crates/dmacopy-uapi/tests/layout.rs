@@ -123,7 +123,8 @@ fn the_abi_is_the_golden_one() {
         let lines = from
             .lines()
             .filter(|line| to.lines().all(|other| other != *line));
-        lines.map(|line| format!("{sign} {line}\n")).collect()
+        let lines: Vec<_> = lines.map(|line| format!("{sign} {line}\n")).collect();
+        lines.concat()
     };
     assert!(
         listing == GOLDEN,

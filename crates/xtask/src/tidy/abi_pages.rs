@@ -92,10 +92,8 @@ const _: () = assert!(size_of::<Copy>() == 48);
     ];
 
     fn found(names: &str, subjects: &[&str]) -> Vec<String> {
-        let page: String = subjects
-            .iter()
-            .map(|subject| format!("What:\t\t{subject}\n"))
-            .collect();
+        let entry = |subject: &&str| format!("What:\t\t{subject}\n");
+        let page = subjects.iter().map(entry).collect::<Vec<_>>().concat();
         places(&check(&Tree::from([
             ("crates/dmacopy-uapi/src/abi/names.rs", names),
             ("crates/dmacopy-uapi/src/abi/ioctl.rs", CODES),
