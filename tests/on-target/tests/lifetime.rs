@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{DebugFiles, Device};
+use dmacopy_uapi::names;
 use kernel_channels::Interest;
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::Signal;
@@ -191,6 +192,19 @@ fn a_module_with_an_open_file_cannot_be_unloaded() {
     // The mapping keeps the file.
     assert_eq!(Unloaded::new().errno(), Some(libc::EWOULDBLOCK));
     buffer.read(0, &mut [0; 64]).unwrap();
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_module_with_an_open_debugfs_file_cannot_be_unloaded() {
+    let device = Device::first().unwrap();
+    let folder = format!("/sys/kernel/debug/{}/{}", names::DRIVER, device.name());
+    for name in [names::debugfs::ENGINE, names::debugfs::STALL] {
+        let file = std::fs::File::open(format!("{folder}/{name}")).unwrap();
+        assert_eq!(Unloaded::new().errno(), Some(libc::EWOULDBLOCK), "{name}");
+        drop(file);
+    }
+    Unloaded::new().unwrap().reload().unwrap();
 }
 
 #[test]
