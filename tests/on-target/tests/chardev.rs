@@ -314,7 +314,9 @@ fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure() {
     // Who reads is told too, since the bytes do not come.
     assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
     session.write(b"found").unwrap();
-    assert_eq!(read_all(&session).unwrap(), b"found");
+    // What had not waited for that long when the engine went on has come through.
+    let read = read_all(&session).unwrap();
+    assert!(read.ends_with(b"found"), "{} bytes", read.len());
 }
 
 #[test]
