@@ -34,6 +34,7 @@ use crate::{
         attribute::AttributeGroup,
         miscdevice::{
             self,
+            Closed,
             MiscDevice, //
         },
         poll::PollEvents, //
@@ -48,7 +49,9 @@ pub(crate) struct CharDevice;
 pub(crate) fn register(parent: &device::Device<Bound>, listed: Listed) -> Result {
     let device = listed.device().clone();
     let name = CString::try_from_fmt(fmt!("{}", device.name()))?;
-    let class_device = miscdevice::register::<CharDevice>(parent, name, listed)?;
+    let class_device = miscdevice::register::<CharDevice>(parent, name, listed)
+        // Somebody may have opened it meanwhile.
+        .inspect_err(|_| device.shut_down())?;
     device.queue().health().attach(class_device);
     Ok(())
 }
@@ -64,12 +67,12 @@ impl MiscDevice for CharDevice {
         &sysfs::ATTRIBUTES
     }
 
-    fn open(parent: &device::Device<Bound>, listed: &Listed, _file: &File) -> Result<Arc<Session>> {
-        Session::open(listed.device(), parent)
+    fn open(listed: &Listed, _file: &File) -> Result<Arc<Session>> {
+        Session::open(listed.device())
     }
 
-    fn release(session: Arc<Session>, _file: &File) {
-        session.close();
+    fn release(session: Arc<Session>, file: &Closed<'_>) {
+        session.close(file);
     }
 
     fn read_iter(

@@ -3,12 +3,9 @@
 //! `dmacopy/dmacopyN/` in debugfs: a look into the engine, and a way to stall it.
 
 use kernel::{
-    debugfs::{
-        Dir,
-        Scope, //
-    },
-    fmt,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     str::kstrtobool_bytes,
     sync::Arc,
     uaccess::UserSliceReader, //
@@ -16,45 +13,58 @@ use kernel::{
 
 use crate::{
     device::Device,
+    sys::debugfs::{
+        Dir,
+        File,
+        Scope, //
+    },
     uapi::names, //
 };
 
 /// Creates the files of `device` in a directory below `root`.
-pub(crate) fn create<'a>(
-    root: &'a Dir,
-    device: &'a Arc<Device>,
-) -> impl PinInit<Scope<Arc<Device>>, Error> + 'a {
-    root.scope(Ok(device.clone()), device.name(), |device, dir| {
-        dir.read_write_callback_file(
-            c_name!(names::debugfs::STALL),
-            device,
-            &show_stall,
-            &store_stall,
-        );
-        dir.read_callback_file(c_name!(names::debugfs::ENGINE), device, &show_engine);
-    })
+pub(crate) fn create(root: &Arc<Dir>, device: &Arc<Device>) -> Scope<Device> {
+    let scope = Scope::create(root.clone(), device.name(), device.clone());
+    scope.file::<Stall>(c_name!(names::debugfs::STALL));
+    scope.file::<Engine>(c_name!(names::debugfs::ENGINE));
+    scope
 }
 
-fn show_stall(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let held = device.queue().snapshot().held;
-    writeln!(f, "{}", if held { 'Y' } else { 'N' })
+/// The switch that stalls the engine.
+struct Stall;
+
+#[vtable]
+impl File for Stall {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        let held = device.queue().snapshot().held;
+        seq_print!(file, "{}\n", if held { 'Y' } else { 'N' });
+    }
+
+    fn store(device: &Device, reader: &mut UserSliceReader) -> Result {
+        // `Y`, `N` and their like, perhaps with a newline.
+        let mut text = [0; 4];
+        let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
+        reader.read_slice(text)?;
+        device
+            .queue()
+            .hold(device.engine(), kstrtobool_bytes(text)?);
+        Ok(())
+    }
 }
 
-fn store_stall(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    // `Y`, `N` and their like, perhaps with a newline.
-    let mut text = [0; 4];
-    let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
-    reader.read_slice(text)?;
-    device
-        .queue()
-        .hold(device.engine(), kstrtobool_bytes(text)?);
-    Ok(())
-}
+/// The dump of the queue.
+struct Engine;
 
-fn show_engine(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let queue = device.queue().snapshot();
-    writeln!(f, "waiting: {}", queue.waiting)?;
-    writeln!(f, "moving: {}", queue.moving.unwrap_or(0))?;
-    writeln!(f, "last_submitted: {}", queue.last_submitted)?;
-    writeln!(f, "last_completed: {}", queue.last_completed)
+#[vtable]
+impl File for Engine {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        let queue = device.queue().snapshot();
+        seq_print!(file, "waiting: {}\n", queue.waiting);
+        seq_print!(file, "moving: {}\n", queue.moving.unwrap_or(0));
+        seq_print!(file, "last_submitted: {}\n", queue.last_submitted);
+        seq_print!(file, "last_completed: {}\n", queue.last_completed);
+    }
 }

@@ -8,17 +8,34 @@
 //! [`Device::shut_down`] it is *gone*: the queue takes nothing more, the engine has come to rest,
 //! and whatever a session asks for is answered with `ENODEV`.
 //!
+//! DMA memory does not outlive the binding. A session has it as long as its file is open and the
+//! device is bound, and frees it in [`Session::close`] or, at the latest, in `shut_down`: a session
+//! is in `sessions` until it has done so, and none is added after the queue has been closed.
+//!
 //! # Lock order
 //!
-//! 1. `Registry::devices`
-//! 2. `Device::sessions`
-//! 3. `Session::stream`
-//! 4. `Queue::inner`
+//! 1. the lock of the bus device, which is held during probe and unbind, and `misc_mtx`, which is
+//!    held when a file is opened and when the character device comes or goes
+//! 2. `Registry::devices`
+//! 3. `Device::sessions`
+//! 4. the mmap lock of a process: held when memory is mapped; taken, for reading, when it is
+//!    revoked
+//! 5. `Session::stream`
+//! 6. `RevocableMemory::state`, the lock of a buffer
+//! 7. `Binding::is_bound`
 //!
-//! `Health::class_device` is taken with none of them held. No lock is held while user memory is
-//! accessed, so the mmap lock, with which `mmap` is called, comes before all of them.
+//! `Health::class_device` comes before `Queue::inner`, and `Queue::inner` after all others, with
+//! no lock taken while it is held. The watchdog and the engine's worker take `class_device`,
+//! `stream`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
+//! before that held.
+//!
+//! No lock is held while user memory is accessed: that may take the mmap lock.
 
 use kernel::{
+    device::{
+        self,
+        Bound, //
+    },
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
@@ -30,10 +47,6 @@ use kernel::{
         },
         Arc,
         Mutex, //
-    },
-    time::{
-        msecs_to_jiffies,
-        Jiffies, //
     }, //
 };
 
@@ -49,12 +62,13 @@ use crate::{
         Transfer, //
     },
     session::Session,
+    sys::binding::Binding,
     uapi::names, //
 };
 
 /// The largest buffer that a session can have, in bytes.
-const MAX_BUFFER_BYTES: usize = 4 << 20;
-/// The longest time that a transfer may be given, in milliseconds.
+pub(crate) const MAX_BUFFER_BYTES: usize = 4 << 20;
+/// The longest time that the engine may be given, in milliseconds.
 const MAX_TIMEOUT_MS: u32 = 60_000;
 
 /// A DMA copy engine with its queue and its sessions.
@@ -62,18 +76,19 @@ const MAX_TIMEOUT_MS: u32 = 60_000;
 pub(crate) struct Device {
     number: u32,
     name: CString,
+    binding: Arc<Binding>,
     engine: KBox<dyn Engine>,
     queue: Arc<Queue>,
     buffer_bytes: Atomic<usize>,
-    timeout_ms: Atomic<u32>,
     #[pin]
     sessions: Mutex<KVec<Arc<Session>>>,
 }
 
 impl Device {
-    /// Creates device number `number` with the software engine.
-    pub(crate) fn new(number: u32) -> Result<Arc<Self>> {
+    /// Creates device number `number` with the software engine, for the bus device `parent`.
+    pub(crate) fn new(number: u32, parent: &device::Device<Bound>) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}{}", names::DRIVER, number))?;
+        let binding = Binding::new(parent)?;
         let queue = Queue::new()?;
         let engine = KBox::new(Software::new(&name, queue.clone())?, GFP_KERNEL)?;
 
@@ -81,10 +96,10 @@ impl Device {
             pin_init!(Self {
                 number,
                 name,
+                binding,
                 engine,
                 queue,
                 buffer_bytes: Atomic::new(64 << 10),
-                timeout_ms: Atomic::new(1000),
                 sessions <- new_mutex!(KVec::new()),
             }),
             GFP_KERNEL,
@@ -101,13 +116,18 @@ impl Device {
         &self.name
     }
 
+    /// The bus device, as long as the driver is bound to it.
+    pub(crate) fn binding(&self) -> &Arc<Binding> {
+        &self.binding
+    }
+
     /// What moves the bytes.
     pub(crate) fn engine(&self) -> &dyn Engine {
         &*self.engine
     }
 
     /// The transfers that wait for the engine.
-    pub(crate) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
@@ -125,22 +145,17 @@ impl Device {
         Ok(())
     }
 
-    /// How long a transfer may take, in milliseconds.
+    /// How long the engine may go without completing anything, in milliseconds.
     pub(crate) fn timeout_ms(&self) -> u32 {
-        self.timeout_ms.load(Relaxed)
+        self.queue.timeout_ms()
     }
 
-    /// How long a transfer may take.
-    pub(crate) fn timeout(&self) -> Jiffies {
-        msecs_to_jiffies(self.timeout_ms())
-    }
-
-    /// Sets how long a transfer may take.
+    /// Sets how long the engine may go without completing anything.
     pub(crate) fn set_timeout_ms(&self, milliseconds: u32) -> Result {
         if !(1..=MAX_TIMEOUT_MS).contains(&milliseconds) {
             return Err(EINVAL);
         }
-        self.timeout_ms.store(milliseconds, Relaxed);
+        self.queue.set_timeout_ms(milliseconds);
         Ok(())
     }
 
@@ -158,12 +173,17 @@ impl Device {
         self.sessions.lock().len()
     }
 
-    /// Adds a session, to be woken up when the device goes.
+    /// Adds a session, to be woken up and to lose its memory when the device goes.
     pub(crate) fn add_session(&self, session: Arc<Session>) -> Result {
-        Ok(self.sessions.lock().push(session, GFP_KERNEL)?)
+        let mut sessions = self.sessions.lock();
+        // With the sessions locked: otherwise `shut_down` has not looked at them yet.
+        if self.is_gone() {
+            return Err(ENODEV);
+        }
+        Ok(sessions.push(session, GFP_KERNEL)?)
     }
 
-    /// Removes a session.
+    /// Removes a session, which has no memory any more.
     pub(crate) fn remove_session(&self, number: u64) {
         self.sessions
             .lock()
@@ -175,15 +195,22 @@ impl Device {
         self.queue.is_closed()
     }
 
-    /// Lets go of the hardware: fails all transfers, stops the engine and wakes up all waiters.
+    /// Lets go of the hardware: fails all transfers, stops the engine, wakes up all waiters and
+    /// takes the memory away from all sessions.
     ///
-    /// When this returns, the engine accesses no memory any more and no work is pending.
+    /// When this returns, nothing accesses DMA memory any more, there is none, and no work is
+    /// pending.
     pub(crate) fn shut_down(&self) {
         self.queue.health().detach();
         self.queue.close();
         self.engine.quiesce();
-        for session in self.sessions.lock().iter() {
+
+        let sessions = self.sessions.lock();
+        for session in sessions.iter() {
             session.wake();
+        }
+        for session in sessions.iter() {
+            session.revoke();
         }
     }
 }

@@ -3,10 +3,6 @@
 //! Coherent memory that an engine and user space share.
 
 use kernel::{
-    device::{
-        self,
-        Bound, //
-    },
     io::{
         io_project,
         Io, //
@@ -16,41 +12,53 @@ use kernel::{
     sync::Arc, //
 };
 
-use crate::sys::dma::CoherentMemory;
+use crate::sys::{
+    binding::Binding,
+    dma::RevocableMemory,
+    miscdevice::Closed, //
+};
 
-/// Zeroed coherent memory.
+/// Zeroed coherent memory, allocated on first use.
+///
+/// After [`Self::revoke`], everything that needs the memory fails with `ENODEV`.
 ///
 /// User space may map it and write to it at any time. So its contents are only ever copied, never
 /// referenced, and no decision is based on them.
 #[derive(Clone)]
-pub(crate) struct Buffer(Arc<CoherentMemory>);
+pub(crate) struct Buffer(Arc<RevocableMemory>);
 
 impl Buffer {
-    /// Allocates `bytes` bytes for `device`.
-    pub(crate) fn new(device: &device::Device<Bound>, bytes: usize) -> Result<Self> {
-        Ok(Self(Arc::new(
-            CoherentMemory::zeroed(device, bytes)?,
-            GFP_KERNEL,
-        )?))
+    /// A buffer of `bytes` bytes.
+    pub(crate) fn new(binding: &Arc<Binding>, bytes: usize) -> Result<Self> {
+        Ok(Self(RevocableMemory::new(binding.clone(), bytes)?))
     }
 
     /// The size of the buffer, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.memory().size()
+        self.0.bytes()
+    }
+
+    /// Makes sure that the buffer has its memory.
+    pub(crate) fn allocate(&self) -> Result {
+        self.0.allocate()
     }
 
     /// Copies from the buffer, from `offset` on.
     pub(crate) fn read(&self, offset: usize, data: &mut [u8]) -> Result {
         let end = offset.checked_add(data.len()).ok_or(EINVAL)?;
-        io_project!(self.0.memory(), [try: offset..end]).copy_to_slice(data);
-        Ok(())
+        self.0.access(|memory| {
+            io_project!(memory, [try: offset..end]).copy_to_slice(data);
+            Ok(())
+        })
     }
 
     /// Copies to the buffer, from `offset` on.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result {
         let end = offset.checked_add(data.len()).ok_or(EINVAL)?;
-        io_project!(self.0.memory(), [try: offset..end]).copy_from_slice(data);
-        Ok(())
+        self.0.access(|memory| {
+            io_project!(memory, [try: offset..end]).copy_from_slice(data);
+            Ok(())
+        })
     }
 
     /// Copies `length` bytes from `source` to `destination`, by the processor.
@@ -58,8 +66,18 @@ impl Buffer {
         self.0.copy_within(source, destination, length)
     }
 
-    /// Maps the buffer into user space; the mapping keeps it alive.
+    /// Maps the buffer into user space, until it is revoked.
     pub(crate) fn map(&self, area: &VmaNew) -> Result {
         self.0.map(area)
+    }
+
+    /// Frees the memory. The engine must not be using it; user space that does gets a `SIGBUS`.
+    pub(crate) fn revoke(&self) {
+        self.0.revoke();
+    }
+
+    /// Frees the memory; for when the file of the session has been closed.
+    pub(crate) fn free(&self, file: &Closed<'_>) {
+        self.0.free(file);
     }
 }

@@ -3,7 +3,6 @@
 //! The platform driver: binds devices and lets them go.
 
 use kernel::{
-    debugfs::Scope,
     device::Core,
     of,
     platform,
@@ -16,6 +15,7 @@ use crate::{
     debugfs,
     device::Device,
     registry::Registry,
+    sys::debugfs::Scope,
     uapi::names, //
 };
 
@@ -28,8 +28,7 @@ pub(crate) struct DmaCopyDriver;
 /// after this. See [`chardev::register`].
 #[pin_data]
 pub(crate) struct Bound {
-    #[pin]
-    _debugfs: Scope<Arc<Device>>,
+    _debugfs: Scope<Device>,
     device: Arc<Device>,
 }
 
@@ -50,11 +49,11 @@ impl platform::Driver for DmaCopyDriver {
     ) -> impl PinInit<Bound, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             let registry = Registry::current()?;
-            let listed = registry.add()?;
+            let listed = registry.add(pdev.as_ref())?;
             let device = listed.device().clone();
 
             Ok(try_pin_init!(Bound {
-                _debugfs <- debugfs::create(registry.debugfs(), &device),
+                _debugfs: debugfs::create(registry.debugfs(), &device),
                 // Last, because from here on user space can come in.
                 _: {
                     chardev::register(pdev.as_ref(), listed)?;

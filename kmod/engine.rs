@@ -14,6 +14,7 @@ use kernel::{
 };
 
 use crate::{
+    device::MAX_BUFFER_BYTES,
     queue::Queue,
     sys::workqueue::Workqueue,
     uapi::{
@@ -24,6 +25,8 @@ use crate::{
 
 /// An engine takes transfers from the [`Queue`] that it was created with, moves their bytes and
 /// completes them, in order.
+///
+/// It accesses the memory of a transfer only until it completes it.
 pub(crate) trait Engine: Send + Sync {
     /// The engine's number in the ABI, one of the `ENGINE_` constants.
     fn id(&self) -> u32;
@@ -45,9 +48,6 @@ pub(crate) trait Engine: Send + Sync {
     /// Called after the queue has been closed, so that nothing is started afterwards.
     fn quiesce(&self);
 }
-
-/// The processor sets no limit; this is the size of the largest buffer.
-const MAX_TRANSFER_BYTES: u64 = 4 << 20;
 
 /// The engine that needs no hardware: a kernel worker.
 pub(crate) struct Software {
@@ -81,7 +81,9 @@ impl Engine for Software {
     }
 
     fn max_transfer_bytes(&self) -> u64 {
-        MAX_TRANSFER_BYTES
+        // The processor sets no limit; no buffer is larger than this.
+        // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
+        MAX_BUFFER_BYTES as u64
     }
 
     fn start(&self) {

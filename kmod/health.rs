@@ -8,10 +8,6 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         Mutex, //
     }, //
 };
@@ -21,22 +17,41 @@ use crate::{
     uevent, //
 };
 
-/// An engine is stalled from the moment a transfer times out until one completes.
+/// The health of an engine.
+#[derive(Clone, Copy)]
+pub(crate) enum State {
+    /// It completes what it is given.
+    Running,
+    /// It has completed nothing for too long.
+    Stalled,
+    /// It was stalled and goes on, which has not been announced yet, with the given transfer.
+    Resumed(u64),
+}
+
+impl State {
+    /// The state as the ABI names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stalled => names::state::STALLED,
+            Self::Running | Self::Resumed(_) => names::state::RUNNING,
+        }
+    }
+}
+
+/// Tells user space when the health of an engine changes.
 ///
-/// Each change is announced while `class_device` is locked, so that user space sees the changes in
-/// their order.
+/// A change is decided on and announced with `class_device` locked, so that user space hears of all
+/// changes, in their order.
 #[pin_data]
 pub(crate) struct Health {
-    stalled: Atomic<bool>,
     #[pin]
     class_device: Mutex<Option<ARef<device::Device>>>,
 }
 
 impl Health {
-    /// The health of an engine that runs, but has no device yet to announce changes from.
+    /// For an engine that has no device yet to announce changes from.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            stalled: Atomic::new(false),
             class_device <- new_mutex!(None),
         })
     }
@@ -51,38 +66,11 @@ impl Health {
         *self.class_device.lock() = None;
     }
 
-    /// The state as the ABI names it.
-    pub(crate) fn state(&self) -> &'static str {
-        if self.stalled.load(Relaxed) {
-            names::state::STALLED
-        } else {
-            names::state::RUNNING
-        }
-    }
-
-    /// Transfer `sequence` has timed out.
-    ///
-    /// Called before the transfer is cancelled, so that the completion of a later one cannot slip
-    /// in between and go unnoticed.
-    pub(crate) fn stall(&self, sequence: u64) {
-        self.change(true, sequence);
-    }
-
-    /// Transfer `sequence` has completed, or nothing keeps it from completing any more.
-    pub(crate) fn recover(&self, sequence: u64) {
-        // Spares the lock on nearly every completion.
-        if self.stalled.load(Relaxed) {
-            self.change(false, sequence);
-        }
-    }
-
-    fn change(&self, stalled: bool, sequence: u64) {
+    /// Announces what `decide` decides on: the new state, and the transfer that it begins with.
+    pub(crate) fn change(&self, decide: impl FnOnce() -> Option<(State, u64)>) {
         let class_device = self.class_device.lock();
-        if self.stalled.xchg(stalled, Relaxed) == stalled {
-            return;
-        }
-        if let Some(device) = class_device.as_deref() {
-            uevent::state_changed(device, self.state(), sequence);
+        if let (Some((state, sequence)), Some(device)) = (decide(), class_device.as_deref()) {
+            uevent::state_changed(device, state.name(), sequence);
         }
     }
 }

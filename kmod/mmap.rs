@@ -23,7 +23,9 @@ pub(crate) fn map(session: &Session, area: &VmaNew, offset: u64) -> Result {
     if session.device().is_gone() {
         return Err(ENODEV);
     }
-    if area.flags() & flags::SHARED == 0 {
+    // A shared mapping of a file that is open for reading only has lost `SHARED` by now, and
+    // `MAYWRITE` with it. It keeps `MAYSHARE`, which a private one never has.
+    if area.flags() & flags::MAYSHARE == 0 {
         return Err(EINVAL);
     }
 

@@ -5,8 +5,18 @@
 //! A transfer is *waiting* until the engine takes it, *moving* until the engine completes it, and
 //! then *done*. Only a waiting transfer can be cancelled: once cancelled, the engine never touches
 //! its memory.
+//!
+//! A watchdog looks after the engine. A transfer is *overdue* when the engine has completed nothing
+//! for the length of the timeout, all of it while the transfer was there. Then the engine is
+//! stalled, and what is overdue and still waiting is taken back. A transfer that waits behind
+//! others, which the engine completes, is never overdue.
+
+use core::cmp::min;
 
 use kernel::{
+    alloc::kvec::PushError,
+    impl_has_delayed_work,
+    new_delayed_work,
     new_mutex,
     prelude::*,
     sync::{
@@ -19,17 +29,34 @@ use kernel::{
         SetOnce, //
     },
     time::{
+        msecs_to_jiffies,
         Delta,
         Instant,
         Monotonic, //
+    },
+    workqueue::{
+        DelayedWork,
+        WorkItem, //
     }, //
 };
 
 use crate::{
     dma::Buffer,
     engine::Engine,
-    health::Health, //
+    health::{
+        Health,
+        State, //
+    },
+    sys::workqueue::{
+        cancel,
+        reschedule,
+        system_default, //
+    }, //
 };
+
+/// How much later than necessary the watchdog looks, in milliseconds, so that transfers that were
+/// submitted together time out together.
+const GRACE_MS: u32 = 10;
 
 /// What is to be copied, within one buffer.
 pub(crate) struct Request {
@@ -117,11 +144,44 @@ pub(crate) struct Snapshot {
 struct Inner {
     // Short: a session has one copy per thread and a bounded number of stream transfers.
     waiting: KVec<Entry>,
-    moving: Option<u64>,
+    moving: Option<Arc<Transfer>>,
     held: bool,
     closed: bool,
     last_submitted: u64,
     last_completed: u64,
+    /// When the engine has completed a transfer for the last time.
+    progress: Instant<Monotonic>,
+    state: State,
+    /// When the watchdog looks next; no later than something that waits is overdue.
+    watch: Option<Instant<Monotonic>>,
+}
+
+impl Inner {
+    /// For how long `transfer` has been there with the engine completing nothing.
+    fn without_progress(&self, transfer: &Transfer, now: Instant<Monotonic>) -> Delta {
+        min(now - self.progress, now - transfer.submitted)
+    }
+
+    /// All transfers that the engine has to complete, in order.
+    fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        let waiting = self.waiting.iter().map(Entry::transfer);
+        Iterator::chain(self.moving.as_deref().into_iter(), waiting)
+    }
+
+    /// If the engine was stalled, it goes on with transfer `sequence`.
+    fn resume(&mut self, sequence: u64) {
+        if matches!(self.state, State::Stalled) {
+            self.state = State::Resumed(sequence);
+        }
+    }
+
+    /// If the engine was stalled and has nothing to do, it goes on with the next transfer to come.
+    fn resume_idle(&mut self) {
+        if self.transfers().next().is_none() {
+            // OVERFLOW: As in `Queue::submit`.
+            self.resume(self.last_submitted + 1);
+        }
+    }
 }
 
 /// The transfers of one device, first in, first out.
@@ -132,6 +192,21 @@ pub(crate) struct Queue {
     #[pin]
     health: Health,
     counters: Counters,
+    timeout_ms: Atomic<u32>,
+    #[pin]
+    watchdog: DelayedWork<Queue>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self> for Queue { self.watchdog }
+}
+
+impl WorkItem for Queue {
+    type Pointer = Arc<Queue>;
+
+    fn run(this: Arc<Queue>) {
+        this.watch();
+    }
 }
 
 impl Queue {
@@ -146,6 +221,9 @@ impl Queue {
                     closed: false,
                     last_submitted: 0,
                     last_completed: 0,
+                    progress: Instant::now(),
+                    state: State::Running,
+                    watch: None,
                 }),
                 health <- Health::new(),
                 counters: Counters {
@@ -153,14 +231,39 @@ impl Queue {
                     bytes: Atomic::new(0),
                     errors: Atomic::new(0),
                 },
+                timeout_ms: Atomic::new(1000),
+                watchdog <- new_delayed_work!("dmacopy::Queue"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Whether the engine completes what it is given.
+    /// Announces the changes of [`Self::state`].
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Whether the engine completes what it is given, as the ABI names it.
+    pub(crate) fn state(&self) -> &'static str {
+        self.inner.lock().state.name()
+    }
+
+    /// How long the engine may go without completing anything, in milliseconds.
+    pub(crate) fn timeout_ms(&self) -> u32 {
+        self.timeout_ms.load(Relaxed)
+    }
+
+    /// Sets how long the engine may go without completing anything, also for what it has already.
+    pub(crate) fn set_timeout_ms(self: &Arc<Self>, milliseconds: u32) {
+        let mut inner = self.inner.lock();
+        self.timeout_ms.store(milliseconds, Relaxed);
+        if inner.transfers().next().is_some() {
+            self.watch_in(&mut inner, Delta::ZERO);
+        }
+    }
+
+    fn timeout(&self) -> Delta {
+        Delta::from_millis(i64::from(self.timeout_ms()))
     }
 
     /// Sums since probe.
@@ -170,7 +273,7 @@ impl Queue {
 
     /// Appends a transfer and starts `engine`.
     pub(crate) fn submit(
-        &self,
+        self: &Arc<Self>,
         engine: &dyn Engine,
         request: Request,
         observer: Arc<dyn Observer>,
@@ -199,20 +302,30 @@ impl Queue {
             GFP_KERNEL,
         )?;
         inner.last_submitted = sequence;
+        self.watch_in(&mut inner, self.timeout());
         // With the lock held, so that nothing is started after `close`.
         engine.start();
         Ok(transfer)
     }
 
     /// Gives the next transfer to the engine, which has to [`Self::complete`] it.
+    ///
+    /// Called when the engine has completed all that it has taken.
     pub(crate) fn take(&self) -> Option<Entry> {
         let mut inner = self.inner.lock();
         if inner.held || inner.closed {
             return None;
         }
-        let entry = inner.waiting.remove(0).ok()?;
-        inner.moving = Some(entry.transfer.sequence);
-        Some(entry)
+        if let Ok(entry) = inner.waiting.remove(0) {
+            inner.moving = Some(entry.transfer.clone());
+            return Some(entry);
+        }
+
+        // What it was stalled with has been taken back. No completion will tell that it goes on.
+        inner.resume_idle();
+        drop(inner);
+        self.announce_resumption();
+        None
     }
 
     /// Ends a transfer that the engine has taken.
@@ -223,6 +336,8 @@ impl Queue {
             let mut inner = self.inner.lock();
             inner.moving = None;
             inner.last_completed = sequence;
+            inner.progress = Instant::now();
+            inner.resume(sequence);
         }
 
         match result {
@@ -234,13 +349,13 @@ impl Queue {
             }
             Err(_) => self.counters.errors.add(1, Relaxed),
         }
-        // In this order: who finds no outcome after `Health::stall` can rely on a recovery.
+        // First, so that who waits for the transfer finds an engine that runs.
+        self.announce_resumption();
         entry.transfer.outcome.populate(result.map(|()| duration));
-        self.health.recover(sequence);
         entry.observer.transfer_done();
     }
 
-    /// Takes a transfer back that timed out or that nobody wants any more.
+    /// Takes a transfer back that nobody wants any more.
     ///
     /// Returns whether that was possible, that is, whether the transfer was still waiting. If so,
     /// its outcome is `reason`; the observer is not told. If not, the outcome is there already or
@@ -254,35 +369,130 @@ impl Queue {
                 .position(|entry| entry.transfer.sequence == transfer.sequence)
                 .and_then(|index| inner.waiting.remove(index).ok())
         };
-        let Some(entry) = entry else { return false };
+        entry.is_some_and(|entry| entry.transfer.outcome.populate(Err(reason)))
+    }
 
-        if reason == ETIMEDOUT {
-            self.counters.errors.add(1, Relaxed);
+    /// Has the watchdog look after `delay`, or when it wants to if that is earlier.
+    fn watch_in(self: &Arc<Self>, inner: &mut Inner, delay: Delta) {
+        let now = Instant::now();
+        if inner.closed || inner.watch.is_some_and(|watch| watch - now <= delay) {
+            return;
         }
-        entry.transfer.outcome.populate(Err(reason))
+        inner.watch = Some(now + delay);
+        let milliseconds = u32::try_from(delay.as_millis_ceil()).unwrap_or(0);
+        reschedule(
+            system_default(),
+            self.clone(),
+            msecs_to_jiffies(milliseconds.saturating_add(GRACE_MS)),
+        );
+    }
+
+    /// Declares the engine stalled if something is overdue, and takes back what is and waits.
+    fn watch(self: Arc<Self>) {
+        // What completes after this moment keeps everything from being overdue. What has completed
+        // before is announced first, so that the next stall is one of its own.
+        let now = Instant::now();
+        self.announce_resumption();
+
+        let mut timeout = Delta::ZERO;
+        self.health.change(|| {
+            let mut inner = self.inner.lock();
+            inner.watch = None;
+            timeout = self.timeout();
+            if !matches!(inner.state, State::Running) {
+                return None;
+            }
+            let sequence = inner
+                .transfers()
+                .find(|transfer| inner.without_progress(transfer, now) >= timeout)?
+                .sequence;
+            inner.state = State::Stalled;
+            Some((inner.state, sequence))
+        });
+
+        loop {
+            // Without memory, one at a time.
+            let mut overdue = KVec::with_capacity(self.snapshot().waiting, GFP_KERNEL)
+                .unwrap_or_else(|_| KVec::new());
+            let last = self.take_overdue(now, timeout, &mut overdue);
+            let is_all = last.is_none();
+            for entry in Iterator::chain(overdue.into_iter(), last) {
+                entry.observer.transfer_done();
+            }
+            if is_all {
+                break;
+            }
+        }
+    }
+
+    /// Takes back what waits and, with `timeout`, was overdue at `now`, a moment ago, as much as `overdue` has room
+    /// for. If there is more, returns one more.
+    ///
+    /// Else the watchdog looks again when more may be overdue.
+    fn take_overdue(
+        self: &Arc<Self>,
+        now: Instant<Monotonic>,
+        timeout: Delta,
+        overdue: &mut KVec<Entry>,
+    ) -> Option<Entry> {
+        let mut inner = self.inner.lock();
+        while let Some(index) = inner
+            .waiting
+            .iter()
+            .position(|entry| inner.without_progress(&entry.transfer, now) >= timeout)
+        {
+            let entry = inner.waiting.remove(index).ok()?;
+            self.counters.errors.add(1, Relaxed);
+            entry.transfer.outcome.populate(Err(ETIMEDOUT));
+            if let Err(PushError(entry)) = overdue.push_within_capacity(entry) {
+                return Some(entry);
+            }
+        }
+
+        // One that is overdue is moving. It cannot be taken back, and its completion will tell.
+        let next = inner
+            .transfers()
+            .map(|transfer| timeout - inner.without_progress(transfer, now))
+            .filter(|left| !left.is_zero() && !left.is_negative())
+            .min();
+        if let Some(left) = next {
+            self.watch_in(&mut inner, left);
+        }
+        None
+    }
+
+    /// If the engine goes on after a stall, and that has not been announced, does so.
+    fn announce_resumption(&self) {
+        // Spares the announcer's lock nearly always. Who has just resumed sees that.
+        if !matches!(self.inner.lock().state, State::Resumed(_)) {
+            return;
+        }
+        self.health.change(|| {
+            let mut inner = self.inner.lock();
+            let State::Resumed(sequence) = inner.state else {
+                return None;
+            };
+            inner.state = State::Running;
+            Some((inner.state, sequence))
+        });
     }
 
     /// Keeps `engine` from taking transfers, or lets it go on.
     pub(crate) fn hold(&self, engine: &dyn Engine, held: bool) {
-        let next = {
+        {
             let mut inner = self.inner.lock();
             inner.held = held;
             if held || inner.closed {
                 return;
             }
             engine.start();
-            let idle = inner.waiting.is_empty() && inner.moving.is_none();
-            idle.then_some(inner.last_submitted + 1)
-        };
-
-        // Otherwise the completion of what is waiting tells that the engine goes on.
-        if let Some(next) = next {
-            self.health.recover(next);
+            inner.resume_idle();
         }
+        self.announce_resumption();
     }
 
-    /// Refuses transfers from now on and fails those that wait.
-    pub(crate) fn close(&self) {
+    /// Refuses transfers from now on, fails those that wait and stops the watchdog.
+    pub(crate) fn close(self: &Arc<Self>) {
         let waiting = {
             let mut inner = self.inner.lock();
             inner.closed = true;
@@ -292,6 +502,8 @@ impl Queue {
             entry.transfer.outcome.populate(Err(ENODEV));
             entry.observer.transfer_done();
         }
+        // Now that `closed` is set, nobody reschedules it.
+        cancel(self);
     }
 
     /// Whether [`Self::close`] has been called.
@@ -304,7 +516,7 @@ impl Queue {
         let inner = self.inner.lock();
         Snapshot {
             waiting: inner.waiting.len(),
-            moving: inner.moving,
+            moving: inner.moving.as_deref().map(Transfer::sequence),
             held: inner.held,
             last_submitted: inner.last_submitted,
             last_completed: inner.last_completed,

@@ -3,7 +3,10 @@
 //! All devices of the module, and what they share.
 
 use kernel::{
-    debugfs::Dir,
+    device::{
+        self,
+        Bound, //
+    },
     new_mutex,
     prelude::*,
     sync::{
@@ -14,7 +17,10 @@ use kernel::{
 
 use crate::{
     device::Device,
-    sys::module_data, //
+    sys::{
+        debugfs::Dir,
+        module_data, //
+    }, //
 };
 
 /// The bound devices, by number, and the root of the module's debugfs files.
@@ -22,16 +28,17 @@ use crate::{
 pub(crate) struct Registry {
     #[pin]
     devices: Mutex<KVec<Arc<Device>>>,
-    debugfs: Dir,
+    debugfs: Arc<Dir>,
 }
 
 impl Registry {
     /// Creates the registry of a module that has no device yet.
     pub(crate) fn new() -> Result<Arc<Self>> {
+        let debugfs = Dir::create(crate::MODULE_NAME)?;
         Arc::pin_init(
             pin_init!(Self {
                 devices <- new_mutex!(KVec::new()),
-                debugfs: Dir::new(crate::MODULE_NAME),
+                debugfs,
             }),
             GFP_KERNEL,
         )
@@ -42,16 +49,16 @@ impl Registry {
         module_data::current().ok_or(ENODEV)
     }
 
-    /// Creates a device under the lowest free number.
+    /// Creates a device under the lowest free number, for the bus device `parent`.
     ///
     /// The number is taken until the returned [`Listed`] is dropped.
-    pub(crate) fn add(self: &Arc<Self>) -> Result<Listed> {
+    pub(crate) fn add(self: &Arc<Self>, parent: &device::Device<Bound>) -> Result<Listed> {
         let mut devices = self.devices.lock();
         let mut number = 0;
         while devices.iter().any(|device| device.number() == number) {
             number += 1;
         }
-        let device = Device::new(number)?;
+        let device = Device::new(number, parent)?;
         devices.push(device.clone(), GFP_KERNEL)?;
         Ok(Listed {
             registry: self.clone(),
@@ -65,7 +72,7 @@ impl Registry {
     }
 
     /// The directory that holds one directory per device.
-    pub(crate) fn debugfs(&self) -> &Dir {
+    pub(crate) fn debugfs(&self) -> &Arc<Dir> {
         &self.debugfs
     }
 }

@@ -3,22 +3,20 @@
 //! One open file: its own buffer, its own stream, nothing shared with other sessions.
 
 use kernel::{
-    device::{
-        self,
-        Bound, //
-    },
     new_mutex,
-    new_poll_condvar,
     prelude::*,
+    static_lock_class,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        poll::PollCondVar,
+        poll::{
+            PollCondVar,
+            PollCondVarBox, //
+        },
         Arc,
         ArcBorrow,
-        CondVarTimeoutResult,
         Mutex, //
     },
     time::Delta, //
@@ -35,7 +33,8 @@ use crate::{
     stream::{
         self,
         Stream, //
-    }, //
+    },
+    sys::miscdevice::Closed, //
 };
 
 /// Number of the last session that was opened, on any device.
@@ -52,25 +51,23 @@ pub(crate) struct Session {
     stream: Mutex<Stream>,
     /// Notified, with `stream` having been locked in between, when a transfer of this session is
     /// done, when the stream has changed and when the device is gone.
-    #[pin]
-    changed: PollCondVar,
+    changed: PollCondVarBox,
 }
 
 impl Session {
-    /// Opens a session on `device`, with memory of the bus device `parent`.
-    pub(crate) fn open(device: &Arc<Device>, parent: &device::Device<Bound>) -> Result<Arc<Self>> {
-        if device.is_gone() {
-            return Err(ENODEV);
-        }
-
+    /// Opens a session on `device`.
+    ///
+    /// It gets its memory when it uses it: what is called here keeps other devices from being
+    /// opened.
+    pub(crate) fn open(device: &Arc<Device>) -> Result<Arc<Self>> {
         let session = Arc::pin_init(
             try_pin_init!(Self {
                 number: LAST_SESSION.fetch_add(1, Relaxed) + 1,
                 device: device.clone(),
-                buffer: Buffer::new(parent, device.buffer_bytes())?,
-                stream_area: Buffer::new(parent, stream::AREA_BYTES)?,
+                buffer: Buffer::new(device.binding(), device.buffer_bytes())?,
+                stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
                 stream <- new_mutex!(Stream::new()?),
-                changed <- new_poll_condvar!("dmacopy::Session::changed"),
+                changed: PollCondVarBox::new(c"dmacopy::Session::changed", static_lock_class!())?,
             }),
             GFP_KERNEL,
         )?;
@@ -78,12 +75,22 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends the session: takes back what still waits for the engine.
-    ///
-    /// A transfer that is being moved keeps its memory alive by itself.
-    pub(crate) fn close(&self) {
+    /// Ends the session: takes back what still waits for the engine, waits for what it is moving,
+    /// and frees the memory.
+    pub(crate) fn close(&self, file: &Closed<'_>) {
+        self.end_stream();
+        self.buffer.free(file);
+        self.stream_area.free(file);
+        // Last, so that otherwise `Device::shut_down` frees the memory, or waits until it is.
         self.device.remove_session(self.number);
-        self.cancel_stream(ENODEV);
+    }
+
+    /// Takes the memory away from the session and from who has mapped it.
+    ///
+    /// The engine must not be using it any more.
+    pub(crate) fn revoke(&self) {
+        self.buffer.revoke();
+        self.stream_area.revoke();
     }
 
     /// The session's number, unique as long as the module is loaded.
@@ -132,7 +139,7 @@ impl Session {
         destination: usize,
         length: usize,
     ) -> Result<(u64, Delta)> {
-        let queue = self.device.queue();
+        self.buffer.allocate()?;
         let request = Request {
             buffer: self.buffer.clone(),
             source,
@@ -140,40 +147,23 @@ impl Session {
             length,
         };
         let transfer = self.device.submit(request, Arc::<Self>::from(self))?;
-        let sequence = transfer.sequence();
 
-        let mut left = self.device.timeout();
         let mut guard = self.stream.lock();
-        let waited = loop {
+        let outcome = loop {
             if let Some(outcome) = transfer.outcome() {
-                break Ok(outcome);
+                break outcome;
             }
-            match self.changed.wait_interruptible_timeout(&mut guard, left) {
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-                CondVarTimeoutResult::Timeout => break Err(ETIMEDOUT),
+            if self.changed.wait_interruptible(&mut guard) {
+                drop(guard);
                 // The ranges do not overlap, so the copy can be started again.
-                CondVarTimeoutResult::Signal { .. } => break Err(ERESTARTSYS),
-            }
-        };
-        drop(guard);
-
-        let outcome = match waited {
-            Ok(outcome) => outcome,
-            Err(reason) => {
-                if reason == ETIMEDOUT {
-                    queue.health().stall(sequence);
-                }
-                if queue.cancel(&transfer, reason) {
-                    return Err(reason);
+                if self.device.queue().cancel(&transfer, ERESTARTSYS) {
+                    return Err(ERESTARTSYS);
                 }
                 // Too late: the engine is moving it, or has just done so.
-                self.wait_done(&transfer)
+                break self.wait_done(&transfer);
             }
         };
-        let duration = outcome?;
-        // The engine may not have come to this yet, or it did before it was declared stalled.
-        queue.health().recover(sequence);
-        Ok((sequence, duration))
+        Ok((transfer.sequence(), outcome?))
     }
 
     /// Waits for a transfer that the engine has taken; that takes no longer than the move.

@@ -19,8 +19,7 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
-        ArcBorrow,
-        CondVarTimeoutResult, //
+        ArcBorrow, //
     }, //
 };
 
@@ -73,6 +72,10 @@ pub(crate) struct Stream {
     used: usize,
     writing: bool,
     reading: bool,
+    /// How many threads sleep until there is something to read.
+    readers: usize,
+    /// A failure that a writer has taken, and that no reader knows of.
+    lost: Option<Error>,
 }
 
 /// A piece of the ring.
@@ -91,6 +94,8 @@ impl Stream {
             used: 0,
             writing: false,
             reading: false,
+            readers: 0,
+            lost: None,
         })
     }
 
@@ -141,13 +146,9 @@ impl Stream {
         Some(failure)
     }
 
-    /// The first transfer that is under way.
-    fn first_pending(&self) -> Option<Arc<Transfer>> {
-        self.segments
-            .iter()
-            .map(|segment| &segment.transfer)
-            .find(|transfer| transfer.outcome().is_none())
-            .cloned()
+    /// Whether there is no room because of a failure, and no reader to take it.
+    fn is_blocked_by_failure(&self) -> bool {
+        !self.writing && self.writable().is_none() && self.readers == 0 && self.failure().is_some()
     }
 
     /// Whether a read would find nothing, now and after what is on its way.
@@ -224,6 +225,14 @@ impl Session {
                 stream.writing = true;
                 return Ok(piece);
             }
+            if stream.is_blocked_by_failure() {
+                if let Some(failure) = stream.take_failure() {
+                    stream.lost = Some(failure);
+                    drop(stream);
+                    self.changed().notify_all();
+                    return Err(failure);
+                }
+            }
             if nonblocking {
                 return Err(EAGAIN);
             }
@@ -266,17 +275,23 @@ impl Session {
     }
 
     fn claim_readable(&self, nonblocking: bool) -> Result<Option<Piece>> {
-        let mut left = self.device().timeout();
         let mut stream = self.stream().lock();
         loop {
             if self.device().is_gone() {
                 return Err(ENODEV);
+            }
+            // What a writer has taken away was before all that is there now.
+            if let Some(failure) = stream.lost.take() {
+                return Err(failure);
             }
             if let Some(piece) = stream.readable() {
                 stream.reading = true;
                 return Ok(Some(piece));
             }
             if let Some(failure) = stream.take_failure() {
+                drop(stream);
+                // There is room again.
+                self.changed().notify_all();
                 return Err(failure);
             }
             if stream.is_finished() {
@@ -285,43 +300,33 @@ impl Session {
             if nonblocking {
                 return Err(EAGAIN);
             }
-            match self.changed().wait_interruptible_timeout(&mut stream, left) {
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-                CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
-                CondVarTimeoutResult::Timeout => {
-                    drop(stream);
-                    self.time_out();
-                    left = self.device().timeout();
-                    stream = self.stream().lock();
-                }
+            stream.readers += 1;
+            let interrupted = self.changed().wait_interruptible(&mut stream);
+            stream.readers -= 1;
+            if interrupted {
+                drop(stream);
+                // A writer may have left a failure to this thread.
+                self.changed().notify_all();
+                return Err(ERESTARTSYS);
             }
         }
     }
 
-    /// Gives up what waits for the engine, after a read has waited for too long.
-    ///
-    /// What is given up is lost; the next look at the stream finds the failure.
-    fn time_out(&self) {
-        let queue = self.device().queue();
-        let Some(first) = self.stream().lock().first_pending() else {
-            return;
-        };
-        queue.health().stall(first.sequence());
-        if queue.cancel(&first, ETIMEDOUT) {
-            self.cancel_stream(ETIMEDOUT);
-        } else if first.outcome().is_some() {
-            // It has completed meanwhile, perhaps before the engine was declared stalled.
-            queue.health().recover(first.sequence());
-        }
-    }
-
-    /// Takes back all transfers of the stream that still wait for the engine.
-    pub(crate) fn cancel_stream(&self, reason: Error) {
-        let stream = self.stream().lock();
+    /// Takes back all transfers that still wait for the engine, and waits for the one that it
+    /// moves.
+    pub(crate) fn end_stream(&self) {
+        let mut stream = self.stream().lock();
         for segment in stream.segments.iter() {
             if segment.transfer.outcome().is_none() {
-                self.device().queue().cancel(&segment.transfer, reason);
+                self.device().queue().cancel(&segment.transfer, ENODEV);
             }
+        }
+        while stream
+            .segments
+            .iter()
+            .any(|segment| segment.transfer.outcome().is_none())
+        {
+            self.changed().wait(&mut stream);
         }
     }
 
@@ -343,10 +348,10 @@ impl Session {
         }
         let stream = self.stream().lock();
         let mut events = PollEvents::NONE;
-        if stream.readable().is_some() || stream.failure().is_some() {
+        if stream.readable().is_some() || stream.failure().is_some() || stream.lost.is_some() {
             events = events | PollEvents::READABLE;
         }
-        if stream.writable().is_some() {
+        if stream.writable().is_some() || stream.is_blocked_by_failure() {
             events = events | PollEvents::WRITABLE;
         }
         events

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Misc devices with what `kernel::miscdevice` lacks: a parent, attributes, a mode, `poll`, and an
-//! `open` that is given the bound parent.
+//! Misc devices with what `kernel::miscdevice` lacks: a parent, attributes, a mode, and `poll`.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 
@@ -68,11 +67,13 @@ pub(crate) trait MiscDevice: Sized + 'static {
     /// The attributes of the class device, which are there before user space hears of it.
     fn attributes() -> &'static AttributeGroup<Self>;
 
-    /// Called when the device is opened; it is still registered then, and its parent still bound.
-    fn open(parent: &device::Device<Bound>, data: &Self::Data, file: &File) -> Result<Self::File>;
+    /// Called when the device is opened; it is still registered then.
+    ///
+    /// This keeps all other misc devices from being opened.
+    fn open(data: &Self::Data, file: &File) -> Result<Self::File>;
 
     /// Called when the last reference to an open file is gone.
-    fn release(data: Self::File, _file: &File) {
+    fn release(data: Self::File, _file: &Closed<'_>) {
         drop(data);
     }
 
@@ -110,13 +111,22 @@ pub(crate) trait MiscDevice: Sized + 'static {
     }
 }
 
+/// A file that nobody has open any more: no operation is under way, and no area maps it.
+pub(crate) struct Closed<'a>(&'a File);
+
+impl Closed<'_> {
+    /// The file.
+    pub(super) fn file(&self) -> &File {
+        self.0
+    }
+}
+
 /// A registered misc device.
 ///
 /// # Invariants
 ///
-/// - `misc` is registered, and `T::open` is the only user of its `struct file`'s private data until
-///   it puts a `T::File` there.
-/// - This is owned by the devres of `parent`.
+/// `misc` is registered, and `T::open` is the only user of its `struct file`'s private data until it
+/// puts a `T::File` there.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 struct Registration<T: MiscDevice> {
@@ -125,7 +135,6 @@ struct Registration<T: MiscDevice> {
     misc: Opaque<bindings::miscdevice>,
     groups: [*const bindings::attribute_group; 2],
     name: CString,
-    parent: ARef<device::Device>,
     data: T::Data,
 }
 
@@ -134,6 +143,8 @@ struct Registration<T: MiscDevice> {
 unsafe impl<T: MiscDevice> Send for Registration<T> {}
 
 /// Registers a misc device, until `parent` is unbound; returns its class device.
+///
+/// The device may have been opened even if this fails.
 #[doc(alias = "misc_register")]
 pub(crate) fn register<T: MiscDevice>(
     parent: &device::Device<Bound>,
@@ -146,7 +157,6 @@ pub(crate) fn register<T: MiscDevice>(
     let registration = try_pin_init!(Registration::<T> {
         groups: [T::attributes().as_raw(), ptr::null()],
         name,
-        parent: parent.into(),
         data,
         misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
             // SAFETY: `slot` is valid for writes.
@@ -175,7 +185,6 @@ pub(crate) fn register<T: MiscDevice>(
         Ok(())
     });
 
-    // INVARIANT: From here on, the registration is owned by devres.
     devres::register::<Registration<T>, Error>(parent, registration, GFP_KERNEL)?;
     class_device.ok_or(ENODEV)
 }
@@ -257,14 +266,9 @@ impl<T: MiscDevice> Operations<T> {
         // `Registration<T>`. It holds `misc_mtx`, so `misc_deregister`, and with it the drop of the
         // registration, cannot happen before this returns.
         let registration = unsafe { &*misc.cast::<Registration<T>>() };
-        // SAFETY: By the type invariants, the devres of the parent owns the registration, and that
-        // is released before the parent counts as unbound. As above, it is not before this returns.
-        let parent = unsafe { registration.parent.as_bound() };
         // SAFETY: The file is valid for longer than this call, and there is no active fdget_pos
         // region on it on this thread.
-        let opened = T::open(parent, &registration.data, unsafe {
-            File::from_raw_file(file)
-        });
+        let opened = T::open(&registration.data, unsafe { File::from_raw_file(file) });
 
         match opened {
             Ok(data) => {
@@ -287,7 +291,9 @@ impl<T: MiscDevice> Operations<T> {
         let data = unsafe { T::File::from_foreign(data) };
         // SAFETY: The file is valid during the call, and there is no active fdget_pos region on it
         // on this thread.
-        T::release(data, unsafe { File::from_raw_file(file) });
+        let file = unsafe { File::from_raw_file(file) };
+        // This is called when the last reference to the file is gone, and an area has one.
+        T::release(data, &Closed(file));
         0
     }
 

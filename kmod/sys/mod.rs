@@ -7,6 +7,8 @@
 //! has its like.
 
 pub(crate) mod attribute;
+pub(crate) mod binding;
+pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod kobject;
 pub(crate) mod miscdevice;
