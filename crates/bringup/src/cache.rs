@@ -86,7 +86,17 @@ impl Cache {
                 );
             }
         };
-        std::path::absolute(&path).or_environment(|| format!("cannot resolve {}", path.display()))
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "the cache folder {} is not an absolute path",
+                path.display()
+            ),
+        )
+        .help("set BRINGUP_CACHE to a path that begins with a slash"))
     }
 
     /// The cache's folder.

@@ -6,7 +6,7 @@ use anstyle::Style;
 use board_spec::Board;
 use serde::Serialize;
 
-use super::print_json;
+use super::{print_json, print_line};
 use crate::cli::Json;
 use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
@@ -41,11 +41,10 @@ pub(super) fn run(options: &Json) -> Result<Exit> {
             "hardware only"
         };
         let default = if row.default { ", the default" } else { "" };
-        anstream::println!(
+        print_line(&format!(
             "{bold}{:width$}{bold:#}  {} ({emulated}{default})",
-            row.name,
-            row.title
-        );
+            row.name, row.title
+        ))?;
     }
     Ok(Exit::Ok)
 }

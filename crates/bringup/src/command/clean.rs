@@ -2,6 +2,7 @@
 
 //! `bringup clean`: removes what was made, and nothing else.
 
+use super::print_line;
 use crate::cache::{self, Cache};
 use crate::cli::Clean;
 use crate::exit::Exit;
@@ -17,7 +18,7 @@ pub(super) fn run(options: &Clean, progress: &Progress) -> Result<Exit> {
         let _building = repository.lock(progress)?;
         cache::remove(&output)?;
     }
-    anstream::println!("removed {}", output.display());
+    print_line(&format!("removed {}", output.display()))?;
     if options.cache {
         clean_cache(progress)?;
     }
@@ -41,7 +42,7 @@ fn clean_cache(progress: &Progress) -> Result<()> {
             std::fs::remove_file(&path)
                 .or_environment(|| format!("cannot remove {}", path.display()))?;
         }
-        anstream::println!("removed {}", path.display());
+        print_line(&format!("removed {}", path.display()))?;
     }
     Ok(())
 }

@@ -8,13 +8,13 @@ use std::process::Command;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::print_json;
+use super::{print_json, print_line};
 use crate::cache::{Cache, gibibytes};
 use crate::cli::Json;
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::Result;
-use crate::kernel::{Lock, prepare};
+use crate::kernel::{Kernel, Lock, prepare};
 use crate::repository::Repository;
 use crate::toolbox::{self, Toolbox};
 use crate::{archive, host, mirror};
@@ -85,22 +85,26 @@ pub(super) fn run(options: &Json) -> Result<Exit> {
         return Ok(exit);
     }
     for finding in &findings {
-        show(finding);
+        show(finding)?;
     }
     Ok(exit)
 }
 
-fn show(finding: &Finding) {
+fn show(finding: &Finding) -> Result<()> {
     let (mark, colour) = match finding.state {
         State::Ok => ("ok", AnsiColor::Green),
         State::Later => ("later", AnsiColor::Yellow),
         State::Problem => ("PROBLEM", AnsiColor::Red),
     };
     let style = Style::new().fg_color(Some(colour.into()));
-    anstream::println!("{style}{mark:7}{style:#} {}: {}", finding.what, finding.why);
+    print_line(&format!(
+        "{style}{mark:7}{style:#} {}: {}",
+        finding.what, finding.why
+    ))?;
     if let Some(command) = &finding.mend {
-        anstream::println!("        {command}");
+        print_line(&format!("        {command}"))?;
     }
+    Ok(())
 }
 
 fn architecture() -> Finding {
@@ -252,10 +256,12 @@ fn cache_and_contents(repository: &Repository) -> Result<Vec<Finding>> {
         Finding::new("disk space", State::Problem, why)
             .mend("export BRINGUP_CACHE=/a/folder/on/a/larger/disk")
     });
-    findings.extend(toolbox_findings(
-        &toolbox::at(&toolbox_folder),
-        toolbox_folder.is_dir(),
-    ));
+    if host::has_program("bwrap") {
+        findings.extend(toolbox_findings(
+            &toolbox::at(&toolbox_folder),
+            toolbox_folder.is_dir(),
+        ));
+    }
     match lock {
         Err(failure) => findings.push(
             Finding::new("kernel lock", State::Problem, failure.summary())
@@ -295,8 +301,13 @@ fn toolbox_findings(toolbox: &Toolbox, exists: bool) -> Vec<Finding> {
 }
 
 fn kernel_finding(cache: &Cache, lock: &Lock) -> Finding {
-    if cache.entry(&prepare::entry_name(lock)).is_dir() {
-        return Finding::new("kernel", State::Ok, "ready for modules, its symbols proven");
+    let entry = cache.entry(&prepare::entry_name(lock));
+    if entry.is_dir() {
+        return match Kernel::at(entry, &lock.release).require_whole() {
+            Ok(()) => Finding::new("kernel", State::Ok, "ready for modules"),
+            Err(failure) => Finding::new("kernel", State::Problem, failure.summary())
+                .mend("cargo bringup clean --cache"),
+        };
     }
     match archive::all_cached(cache, &lock.packages) {
         Ok(true) => Finding::new(

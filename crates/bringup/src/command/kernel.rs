@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::print_json;
+use super::{print_json, print_line};
 use crate::cli::{Checking, Kernel, Locking};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -74,12 +74,19 @@ fn status(options: &Checking, progress: &Progress) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let yes = |value| if value { "yes" } else { "no" };
-    anstream::println!("locked kernel    {} ({})", status.release, status.version);
-    anstream::println!("suite            {}", status.suite);
-    anstream::println!("compiler         {}", status.rustc);
-    anstream::println!("in the archive   {}", yes(status.available));
-    anstream::println!("ready here       {}", yes(status.prepared));
-    anstream::println!("newest that fits {} ({})", newest.release, version(&newest));
+    print_line(&format!(
+        "locked kernel    {} ({})",
+        status.release, status.version
+    ))?;
+    print_line(&format!("suite            {}", status.suite))?;
+    print_line(&format!("compiler         {}", status.rustc))?;
+    print_line(&format!("in the archive   {}", yes(status.available)))?;
+    print_line(&format!("ready here       {}", yes(status.prepared)))?;
+    print_line(&format!(
+        "newest that fits {} ({})",
+        newest.release,
+        version(&newest)
+    ))?;
     if newest.packages != lock.packages {
         progress.note("`cargo bringup kernel update` writes the newest to the lock file");
     }
@@ -125,18 +132,18 @@ fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
         lock.release
     ));
     if matches!(&old, Ok(Some(old)) if *old == lock) {
-        anstream::println!("{} is locked already", lock.release);
+        print_line(&format!("{} is locked already", lock.release))?;
         return Ok(Exit::Ok);
     }
     // Only a kernel whose symbols are proven is written.
     obtain.kernel(&lock, true)?;
     lock.write(&path)?;
-    anstream::println!(
+    print_line(&format!(
         "locked {} ({}) in {}",
         lock.release,
         version(&lock),
         path.display()
-    );
+    ))?;
     Ok(Exit::Ok)
 }
 
@@ -149,7 +156,7 @@ fn check(options: &Checking, progress: &Progress) -> Result<Exit> {
             "symbols": proof.crates.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         }))?;
     } else {
-        anstream::println!("{}: {proof}", setup.kernel.release());
+        print_line(&format!("{}: {proof}", setup.kernel.release()))?;
     }
     Ok(Exit::Ok)
 }

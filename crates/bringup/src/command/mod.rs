@@ -33,10 +33,20 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
     }
 }
 
+/// Prints a result on standard output.
+fn print_line(line: &str) -> Result<()> {
+    use std::io::Write as _;
+
+    match writeln!(anstream::stdout(), "{line}") {
+        // Whoever reads has seen enough, as with `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.or_environment(|| "cannot write to standard output"),
+    }
+}
+
 /// Prints a document on standard output.
 fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .or_fail(Exit::Infrastructure, || "cannot write JSON")?;
-    anstream::println!("{text}");
-    Ok(())
+    print_line(&text)
 }

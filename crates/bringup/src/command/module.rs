@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::print_line;
 use crate::cli::{Build, Module};
 use crate::exit::Exit;
 use crate::failure::Result;
@@ -15,7 +16,7 @@ pub(super) fn run(command: &Module, progress: &Progress) -> Result<Exit> {
     let Module::Build(options) = command;
     let path = build(options, progress)?;
     // The path is the result: a script copies what it names.
-    anstream::println!("{}", path.display());
+    print_line(&format!("{}", path.display()))?;
     Ok(Exit::Ok)
 }
 

@@ -39,7 +39,8 @@ impl Lock {
     /// Reads the lock file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
-            .or_fail(Exit::Refused, || format!("cannot read {}", path.display()))?;
+            .or_fail(Exit::Refused, || format!("cannot read {}", path.display()))
+            .map_err(|failure| failure.help("`cargo bringup kernel update` writes a new one"))?;
         let lock: Self = toml::from_str(&text)
             .or_fail(Exit::Refused, || {
                 format!("cannot understand {}", path.display())

@@ -104,7 +104,8 @@ pub(super) fn run_and_count(command: &mut Command) -> Result<Counts> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .or_environment(|| "cannot start cargo")?;
+        .or_environment(|| "cannot start cargo, which builds the tests for this PC")
+        .map_err(|failure| failure.help("run this as `cargo bringup test`"))?;
     let mut counts = Counts::default();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {
