@@ -11,7 +11,10 @@
 //! stalled, and what is overdue and still waiting is taken back. A transfer that waits behind
 //! others, which the engine completes, is never overdue.
 
-use core::cmp::min;
+use core::{
+    cmp::min,
+    ops::RangeInclusive, //
+};
 
 use kernel::{
     alloc::kvec::PushError,
@@ -55,8 +58,8 @@ use crate::{
 };
 
 /// How much later than necessary the watchdog looks, in milliseconds, so that transfers that were
-/// submitted together time out together.
-const GRACE_MS: u32 = 10;
+/// submitted together time out together: an eighth of the timeout, within these limits.
+const GRACE_MS: RangeInclusive<u32> = 10..=100;
 
 /// What is to be copied, within one buffer.
 pub(crate) struct Request {
@@ -379,11 +382,12 @@ impl Queue {
             return;
         }
         inner.watch = Some(now + delay);
+        let grace = (self.timeout_ms() / 8).clamp(*GRACE_MS.start(), *GRACE_MS.end());
         let milliseconds = u32::try_from(delay.as_millis_ceil()).unwrap_or(0);
         reschedule(
             system_default(),
             self.clone(),
-            msecs_to_jiffies(milliseconds.saturating_add(GRACE_MS)),
+            msecs_to_jiffies(milliseconds.saturating_add(grace)),
         );
     }
 
@@ -425,8 +429,8 @@ impl Queue {
         }
     }
 
-    /// Takes back what waits and, with `timeout`, was overdue at `now`, a moment ago, as much as `overdue` has room
-    /// for. If there is more, returns one more.
+    /// Takes back what waits and, with `timeout`, was overdue at `now`, a moment ago, as much as
+    /// `overdue` has room for. If there is more, returns one more.
     ///
     /// Else the watchdog looks again when more may be overdue.
     fn take_overdue(
