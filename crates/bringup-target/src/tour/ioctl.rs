@@ -54,10 +54,10 @@ fn tell(device: &Device, session: &Session, evidence: &mut Evidence) -> anyhow::
         "two sessions have the number {other}"
     );
     evidence.note(
-        "session numbers",
-        &info.session,
+        "number of another session",
+        &format_args!("not {}", info.session),
         &other,
-        "ioctl INFO, twice",
+        "ioctl INFO",
     );
     Ok(())
 }

@@ -75,7 +75,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         first < second,
         "the engine recovered with transfer {second}, before {first}"
     );
-    evidence.note(uevent::SEQUENCE, &first, &second, "netlink");
+    evidence.note(
+        uevent::SEQUENCE,
+        &format_args!("more than {first}"),
+        &second,
+        "netlink",
+    );
 
     let completion = session.copy(0, 2048, 1024)?;
     evidence.equal(

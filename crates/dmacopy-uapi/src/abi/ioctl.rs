@@ -81,8 +81,8 @@ pub const CAP_COPY: u64 = 1 << 2;
 ///
 /// Both ranges lie within the buffer and do not overlap. The call returns when the engine has
 /// completed the transfer. Errors: `EINVAL` (a range outside of the buffer, an overlap, a length
-/// of zero, an unknown flag or a reserved field that is not zero), `ETIMEDOUT` (the engine did
-/// not complete within the `timeout_ms` attribute), `ENODEV` (the device is gone), `EINTR`.
+/// of zero, an unknown flag or a reserved field that is not zero), `ETIMEDOUT` (the engine has
+/// completed nothing for the length of the `timeout_ms` attribute), `ENODEV` (the device is gone), `EINTR`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
 )]

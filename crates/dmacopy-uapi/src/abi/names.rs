@@ -30,7 +30,8 @@ pub mod attribute {
     pub const STATE: &str = "state";
     /// Read-write: size in bytes of the buffer that a new session gets; a multiple of the page size.
     pub const BUFFER_BYTES: &str = "buffer_bytes";
-    /// Read-write: how long a transfer may take before the engine counts as stalled, milliseconds.
+    /// Read-write: how long the engine may complete nothing while a transfer is there, before it
+    /// counts as stalled, milliseconds.
     pub const TIMEOUT_MS: &str = "timeout_ms";
     /// Read-only: sessions that are open now.
     pub const SESSIONS: &str = "sessions";
@@ -64,7 +65,7 @@ pub mod engine {
 pub mod state {
     /// The engine completes transfers.
     pub const RUNNING: &str = "running";
-    /// A transfer has been waiting for longer than [`super::attribute::TIMEOUT_MS`].
+    /// Nothing has completed for [`super::attribute::TIMEOUT_MS`] although a transfer was there.
     pub const STALLED: &str = "stalled";
 }
 
