@@ -37,7 +37,7 @@ fn paths(file: &File, faults: &mut Vec<Fault>) {
     for folder in FOLDERS {
         let start = format!("/{folder}/");
         for (offset, _) in file.text.match_indices(&start) {
-            // In `a/root/b`, `$top/root/b` and `{top}/root/b`, it is another folder's folder.
+            // Behind a name or a variable it is a folder within another one.
             let before = &file.text[..offset];
             let rest = &file.text[offset + start.len()..];
             let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
