@@ -48,10 +48,11 @@ pub(crate) fn build(setup: &Setup, board: &Board, step: &Step) -> Result<Option<
     let merge = ["-i", &stock, "-o", &merged, &overlay];
     for (program, arguments) in [("dtc", compile.as_slice()), ("fdtoverlay", &merge)] {
         let mut command = setup
+            .tools
             .toolbox
             .enter()
-            .mount(setup.repository.root(), SOURCE, Access::Read)
-            .mount(&setup.repository.output(), OUTPUT, Access::Write)
+            .mount(setup.tools.repository.root(), SOURCE, Access::Read)
+            .mount(&setup.tools.repository.output(), OUTPUT, Access::Write)
             .mount(setup.kernel.folder(), KERNEL, Access::Read)
             .program(program);
         external::run(command.args(arguments), step, Exit::Build)?;

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::failure::{OrFail, Result};
 
@@ -21,12 +21,19 @@ const TITLE: usize = 12;
 pub(crate) struct Progress {
     verbose: bool,
     logs: PathBuf,
+    /// The lines of the steps that are under way.
+    lines: MultiProgress,
 }
 
 impl Progress {
     /// Steps keep what their programs print in files below `logs`, and show it when `verbose`.
     pub(crate) fn new(verbose: bool, logs: PathBuf) -> Self {
-        Self { verbose, logs }
+        let lines = MultiProgress::new();
+        Self {
+            verbose,
+            logs,
+            lines,
+        }
     }
 
     /// Begins a step. `title` is one word; `doing` says what happens, for whoever waits.
@@ -36,7 +43,7 @@ impl Progress {
         let path = self.logs.join(format!("{title}.log"));
         let log =
             File::create(&path).or_environment(|| format!("cannot write {}", path.display()))?;
-        let spinner = ProgressBar::new_spinner();
+        let spinner = self.lines.add(ProgressBar::new_spinner());
         let template = format!("{{spinner}} {{prefix:{TITLE}}} {{elapsed}}  {{wide_msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             spinner.set_style(style);
@@ -44,7 +51,8 @@ impl Progress {
         spinner.set_prefix(title.to_owned());
         spinner.set_message(doing.to_owned());
         if spinner.is_hidden() || self.verbose {
-            anstream::eprintln!("  {title:TITLE$} {doing} ...");
+            self.lines
+                .suspend(|| anstream::eprintln!("  {title:TITLE$} {doing} ..."));
         } else {
             spinner.enable_steady_tick(Duration::from_millis(120));
         }
@@ -52,6 +60,7 @@ impl Progress {
             title: title.to_owned(),
             doing: doing.to_owned(),
             verbose: self.verbose,
+            lines: self.lines.clone(),
             spinner,
             started: Instant::now(),
             path,
@@ -62,7 +71,8 @@ impl Progress {
     /// Says something that is not the result of a step.
     pub(crate) fn note(&self, text: &str) {
         let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
-        anstream::eprintln!("{style}note:{style:#} {text}");
+        self.lines
+            .suspend(|| anstream::eprintln!("{style}note:{style:#} {text}"));
     }
 }
 
@@ -73,6 +83,7 @@ pub(crate) struct Step {
     title: String,
     doing: String,
     verbose: bool,
+    lines: MultiProgress,
     spinner: ProgressBar,
     started: Instant,
     path: PathBuf,
@@ -87,7 +98,7 @@ impl Step {
             let _ = writeln!(log, "{line}");
         }
         if self.verbose {
-            anstream::eprintln!("    {line}");
+            anstream::eprintln!("  {:TITLE$} | {line}", self.title);
         } else {
             let shown: String = line.chars().filter(|c| !c.is_control()).collect();
             self.spinner.set_message(format!("{}: {shown}", self.doing));
@@ -109,10 +120,9 @@ impl Step {
         let seconds = self.elapsed().as_secs_f64();
         let style = Style::new().fg_color(Some(AnsiColor::Green.into()));
         self.spinner.finish_and_clear();
-        anstream::eprintln!(
-            "{style}\u{2713}{style:#} {:TITLE$} {result} ({seconds:.1} s)",
-            self.title
-        );
+        let title = &self.title;
+        let line = format!("{style}\u{2713}{style:#} {title:TITLE$} {result} ({seconds:.1} s)");
+        self.lines.suspend(|| anstream::eprintln!("{line}"));
     }
 }
 

@@ -74,9 +74,10 @@ pub(crate) fn boot(
     let board = job.board;
     let images = assemble(setup, &job, step)?;
     let qemu = setup
+        .tools
         .toolbox
         .enter()
-        .mount(&setup.repository.output(), OUTPUT, Access::Read)
+        .mount(&setup.tools.repository.output(), OUTPUT, Access::Read)
         .mount(setup.kernel.folder(), KERNEL, Access::Read)
         .program("qemu-system-aarch64");
     let machine = Machine::start(qemu, board, &images).map_err(|error| failure(board, error))?;

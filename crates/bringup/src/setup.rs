@@ -2,6 +2,7 @@
 
 //! Everything a build or a boot needs, made ready in order.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use crate::cache::Cache;
@@ -22,25 +23,21 @@ pub(crate) struct Choices {
     pub(crate) locked: bool,
 }
 
-/// What has been made ready.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) repository: Repository,
-    pub(crate) cache: Cache,
-    pub(crate) toolbox: Toolbox,
-    pub(crate) kernel: Kernel,
-    relying: Lock,
-    building: Lock,
-}
-
-/// The toolbox alone, for commands that need no kernel.
+/// What needs no kernel: the checkout, the cache and the toolbox.
 #[derive(Debug)]
 pub(crate) struct ToolboxSetup {
     pub(crate) repository: Repository,
     pub(crate) cache: Cache,
     pub(crate) toolbox: Toolbox,
-    lock: Lock,
+    relying: Lock,
     building: Lock,
+}
+
+/// Everything that a build for the kernel, or a boot, needs.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) tools: ToolboxSetup,
+    pub(crate) kernel: Kernel,
 }
 
 impl ToolboxSetup {
@@ -51,48 +48,59 @@ impl ToolboxSetup {
         host::install_missing(progress, choices.may_install)?;
         let building = repository.lock(progress)?;
         let cache = Cache::open()?;
-        let lock = Lock::take(&cache.lock_file(), Mode::Exclusive, progress)?;
-        let toolbox = toolbox::ensure(&cache, &lock, progress)?;
+        let relying = Lock::take(&cache.lock_file(), Mode::Exclusive, progress)?;
+        let toolbox = toolbox::ensure(&cache, &relying, progress)?;
         Ok(Self {
             repository,
             cache,
             toolbox,
-            lock,
+            relying,
             building,
         })
+    }
+
+    fn kernel(&self, locked: bool, progress: &Progress) -> Result<Kernel> {
+        let kernel_lock = kernel::Lock::read(&self.repository.kernel_lock())?;
+        let obtain = kernel::obtain::Obtain {
+            toolbox: &self.toolbox,
+            cache: &self.cache,
+            progress,
+        };
+        obtain.kernel(&kernel_lock, locked)
     }
 }
 
 impl Setup {
     /// Makes everything ready, as far as it is not in the cache already.
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
+        Self::new_while(choices, progress, |_| Ok(())).map(|(setup, ())| setup)
+    }
+
+    /// As [`new`](Self::new); what needs no kernel is done by `work` while the kernel, which keeps
+    /// less than one processor busy, is made ready.
+    pub(crate) fn new_while<T: Send>(
+        choices: Choices,
+        progress: &Progress,
+        work: impl FnOnce(&ToolboxSetup) -> Result<T> + Send,
+    ) -> Result<(Self, T)> {
         if let Some(ready) = Self::ready(progress)? {
-            return Ok(ready);
+            let worked = work(&ready.tools)?;
+            return Ok((ready, worked));
         }
-        let ToolboxSetup {
-            repository,
-            cache,
-            toolbox,
-            lock,
-            building,
-        } = ToolboxSetup::new(choices, progress)?;
-        let kernel_lock = kernel::Lock::read(&repository.kernel_lock())?;
-        let obtain = kernel::obtain::Obtain {
-            toolbox: &toolbox,
-            cache: &cache,
-            progress,
+        let tools = ToolboxSetup::new(choices, progress)?;
+        let (kernel, worked) = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| work(&tools));
+            let kernel = tools.kernel(choices.locked, progress);
+            let worked = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            (kernel, worked)
+        });
+        let setup = Self {
+            kernel: kernel?,
+            tools,
         };
-        let kernel = obtain.kernel(&kernel_lock, choices.locked)?;
         // Building for the board adds nothing that another run could stumble over.
-        lock.share()?;
-        Ok(Self {
-            repository,
-            cache,
-            toolbox,
-            kernel,
-            relying: lock,
-            building,
-        })
+        setup.tools.relying.share()?;
+        Ok((setup, worked?))
     }
 
     /// What is in the cache already, when that is all that is needed: it is shared with other
@@ -122,19 +130,19 @@ impl Setup {
         let kernel = Kernel::at(entry, &kernel_lock.release);
         kernel.require_whole()?;
         toolbox::require_whole(&cache)?;
-        Ok(Some(Self {
+        let tools = ToolboxSetup {
             toolbox: toolbox::at(&toolbox::entry(&cache)),
-            kernel,
             repository,
             cache,
             relying,
             building,
-        }))
+        };
+        Ok(Some(Self { tools, kernel }))
     }
 
     /// A folder for what is built from this checkout.
     pub(crate) fn output_folder(&self, name: &str) -> Result<PathBuf> {
-        let path = self.repository.output().join(name);
+        let path = self.tools.repository.output().join(name);
         std::fs::create_dir_all(&path)
             .or_environment(|| format!("cannot make the folder {}", path.display()))?;
         Ok(path)
@@ -143,7 +151,7 @@ impl Setup {
     /// Nothing more is built: other runs may build in the output folder, while this one goes on
     /// to rely on toolbox and kernel.
     pub(crate) fn finish_building(self) -> Lock {
-        drop(self.building);
-        self.relying
+        drop(self.tools.building);
+        self.tools.relying
     }
 }

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::external;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
-use crate::setup::Setup;
+use crate::setup::ToolboxSetup;
 use crate::toolbox::{Access, CARGO, OUTPUT, SOURCE};
 
 /// The platform of the programs.
@@ -35,21 +35,37 @@ pub(crate) struct TestBinary {
     pub(crate) path: PathBuf,
 }
 
+/// All that runs on a board.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// The agent, which is every other command of the kit on the board too.
+    pub(crate) agent: PathBuf,
+    pub(crate) tests: Vec<TestBinary>,
+}
+
+/// Builds all that runs on a board.
+pub(crate) fn build_all(tools: &ToolboxSetup, progress: &Progress) -> Result<Programs> {
+    Ok(Programs {
+        agent: build_program(tools, progress)?,
+        tests: build_tests(tools, progress)?,
+    })
+}
+
 /// Builds the board's program and returns where it is.
-pub(crate) fn build_program(setup: &Setup, progress: &Progress) -> Result<PathBuf> {
+pub(crate) fn build_program(tools: &ToolboxSetup, progress: &Progress) -> Result<PathBuf> {
     let step = progress.step("programs", &format!("cross-building {PROGRAM}"))?;
-    let mut command = cargo(setup)?;
+    let mut command = cargo(tools)?;
     command.args(["build", "--package", PROGRAM, "--bin", PROGRAM]);
     add_common(&mut command);
     external::run(&mut command, &step, Exit::Build)?;
     step.done(&format!("{PROGRAM} for {TARGET}"));
-    Ok(output(setup).join(TARGET).join(PROFILE).join(PROGRAM))
+    Ok(output(tools).join(TARGET).join(PROFILE).join(PROGRAM))
 }
 
 /// Builds the tests that run on the board.
-pub(crate) fn build_tests(setup: &Setup, progress: &Progress) -> Result<Vec<TestBinary>> {
+fn build_tests(tools: &ToolboxSetup, progress: &Progress) -> Result<Vec<TestBinary>> {
     let step = progress.step("target-tests", &format!("cross-building {TESTS}"))?;
-    let mut command = cargo(setup)?;
+    let mut command = cargo(tools)?;
     command.args(["test", "--no-run", "--package", TESTS]);
     command.arg("--message-format=json-render-diagnostics");
     add_common(&mut command);
@@ -65,7 +81,7 @@ pub(crate) fn build_tests(setup: &Setup, progress: &Progress) -> Result<Vec<Test
     }
     for binary in &mut binaries {
         if let Ok(inside) = binary.path.strip_prefix(OUTPUT) {
-            binary.path = setup.repository.output().join(inside);
+            binary.path = tools.repository.output().join(inside);
         }
     }
     binaries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -74,9 +90,9 @@ pub(crate) fn build_tests(setup: &Setup, progress: &Progress) -> Result<Vec<Test
 }
 
 /// Checks the formatting of the workspace.
-pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
+pub(crate) fn formatting(tools: &ToolboxSetup, progress: &Progress) -> Result<()> {
     let step = progress.step("fmt", "checking the formatting of the workspace")?;
-    let mut command = cargo(setup)?;
+    let mut command = cargo(tools)?;
     external::run(
         command.args(["fmt", "--all", "--check"]),
         &step,
@@ -88,9 +104,9 @@ pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
 
 /// Runs clippy over the workspace with the toolbox's compiler, the oldest that it promises to
 /// build with; a warning is a failure.
-pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
+pub(crate) fn clippy(tools: &ToolboxSetup, progress: &Progress) -> Result<()> {
     let step = progress.step("clippy", "checking the workspace with clippy")?;
-    let mut command = cargo(setup)?;
+    let mut command = cargo(tools)?;
     command.args(["clippy", "--workspace", "--all-targets", "--locked"]);
     command.args(["--", "--deny", "warnings"]);
     external::run(&mut command, &step, Exit::Build)?;
@@ -98,17 +114,17 @@ pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-fn output(setup: &Setup) -> PathBuf {
-    setup.repository.output().join("cargo")
+fn output(tools: &ToolboxSetup) -> PathBuf {
+    tools.repository.output().join("cargo")
 }
 
-fn cargo(setup: &Setup) -> Result<Command> {
-    let registry = setup.cache.folder("cargo")?;
-    let enter = setup
+fn cargo(tools: &ToolboxSetup) -> Result<Command> {
+    let registry = tools.cache.folder("cargo")?;
+    let enter = tools
         .toolbox
         .enter()
-        .mount(setup.repository.root(), SOURCE, Access::Read)
-        .mount(&setup.repository.output(), OUTPUT, Access::Write)
+        .mount(tools.repository.root(), SOURCE, Access::Read)
+        .mount(&tools.repository.output(), OUTPUT, Access::Write)
         .mount(&registry, CARGO, Access::Write)
         .folder(SOURCE)
         .env("CARGO_HOME", CARGO)

@@ -56,8 +56,8 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
 /// Digest over the source and the kernel that it is built for.
 fn source_stamp(setup: &Setup) -> Result<String> {
     let stamp = Stamp::default()
-        .tree(&setup.repository.kmod())?
-        .tree(&setup.repository.abi())?
+        .tree(&setup.tools.repository.kmod())?
+        .tree(&setup.tools.repository.abi())?
         .text(&setup.kernel.folder().display().to_string());
     Ok(stamp.hex())
 }
@@ -81,10 +81,11 @@ fn empty(folder: &Path) -> Result<()> {
 /// A command that sees the checkout, the output folder and the kernel.
 fn in_kernel(setup: &Setup) -> ToolboxCommand {
     setup
+        .tools
         .toolbox
         .enter()
-        .mount(setup.repository.root(), SOURCE, Access::Read)
-        .mount(&setup.repository.output(), OUTPUT, Access::Write)
+        .mount(setup.tools.repository.root(), SOURCE, Access::Read)
+        .mount(&setup.tools.repository.output(), OUTPUT, Access::Write)
         .mount(setup.kernel.folder(), KERNEL, Access::Read)
 }
 

@@ -26,9 +26,10 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
     // A wrong name is refused before minutes are spent.
     let board = repository.board_or_default(options.board.as_deref())?;
-    let setup = Setup::new(options.set_up.choices(), progress)?;
+    let (setup, agent) = Setup::new_while(options.set_up.choices(), progress, |tools| {
+        target_programs::build_program(tools, progress)
+    })?;
     let built = module::build(&setup, progress)?;
-    let agent = target_programs::build_program(&setup, progress)?;
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
     let mut listener = Listener::new(&step);
     let job = Job {

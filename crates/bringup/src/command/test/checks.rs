@@ -22,10 +22,12 @@ const CHECKS: [(&str, Check); 4] = [
         "kmod builds without a warning of clippy",
         module::lint::clippy,
     ),
-    ("the workspace is formatted", target_programs::formatting),
+    ("the workspace is formatted", |setup, progress| {
+        target_programs::formatting(&setup.tools, progress)
+    }),
     (
         "the workspace has no warning of clippy",
-        target_programs::clippy,
+        |setup, progress| target_programs::clippy(&setup.tools, progress),
     ),
 ];
 

@@ -14,17 +14,20 @@ use crate::failure::{OrFail, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::Setup;
+use crate::target_programs;
 use summary::{Counts, Summary};
 
 pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
     let boards = chosen_boards(&repository, &options.board)?;
-    let setup = Setup::new(options.set_up.choices(), progress)?;
+    let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
+        target_programs::build_all(tools, progress)
+    })?;
     let mut summary = Summary::default();
     summary.add("on this PC", on_this_pc(&setup)?);
     summary.add("checks of the source", checks::run(&setup, progress)?);
     for board in &boards {
-        let counts = on_board::run(&setup, board, progress)?;
+        let counts = on_board::run(&setup, board, &programs, progress)?;
         summary.add(&format!("on {}", board.name), counts);
     }
     summary.print();
@@ -55,6 +58,6 @@ fn on_this_pc(setup: &Setup) -> Result<Counts> {
     let mut command = Command::new(cargo);
     command
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .current_dir(setup.repository.root());
+        .current_dir(setup.tools.repository.root());
     summary::run_and_count(&mut command)
 }

@@ -13,16 +13,21 @@ use crate::failure::Result;
 use crate::progress::{Progress, Step};
 use crate::run::{self, Job};
 use crate::setup::Setup;
-use crate::{kernel_health, module, target_programs};
+use crate::target_programs::Programs;
+use crate::{kernel_health, module};
 
 /// Memory errors in the driver are found where they happen: every slab object is checked, and
 /// KFENCE guards as many allocations as it can.
 const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
 
-pub(super) fn run(setup: &Setup, board: &Board, progress: &Progress) -> Result<Counts> {
+pub(super) fn run(
+    setup: &Setup,
+    board: &Board,
+    programs: &Programs,
+    progress: &Progress,
+) -> Result<Counts> {
     let built = module::build(setup, progress)?;
-    let agent = target_programs::build_program(setup, progress)?;
-    let tests = target_programs::build_tests(setup, progress)?;
+    let Programs { agent, tests } = programs;
     let harness = |path: &std::path::Path| {
         let program = run::path_on_board(path);
         // They are ignored on a PC; on the board that is what must run.
@@ -34,7 +39,7 @@ pub(super) fn run(setup: &Setup, board: &Board, progress: &Progress) -> Result<C
     let job = Job {
         board,
         module: &built.stripped,
-        agent: &agent,
+        agent,
         programs: tests.iter().map(|test| test.path.clone()).collect(),
         commands: tests.iter().map(|test| harness(&test.path)).collect(),
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
