@@ -12,18 +12,23 @@ mod lifetime;
 mod raw;
 
 use std::fmt::Debug;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Role, role};
 pub use lifetime::{Unbound, Unloaded};
-pub use raw::{Refusable, child_reads, interrupted_by, try_mapping};
+pub use raw::{
+    Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
+    try_enlarging, try_mapping, write_beyond,
+};
 
 use dmacopy_client::{DebugFiles, Device, Stall};
 use dmacopy_uapi::{ioctl, names};
 use kernel_channels::{Restore, procfs};
+use nix::unistd::gettid;
 
 /// What a test, or what it needs, returns when something else than the driver fails it.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -71,6 +76,41 @@ pub fn wait_until<T: Debug>(
         }
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Calls something in a thread of its own, and waits until that sleeps in a system call.
+///
+/// # Errors
+///
+/// When it ends before that or takes too long.
+pub fn asleep_in<T: Send + 'static>(
+    system_call: libc::c_long,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    let (sender, receiver) = channel();
+    let thread = thread::spawn(move || {
+        // The test waits for it.
+        let _ = sender.send(gettid());
+        call()
+    });
+    let path = format!("/proc/self/task/{}/syscall", receiver.recv()?);
+    let number = system_call.to_string();
+    wait_until(
+        || Ok(fs::read_to_string(&path)?),
+        |line| line.split(' ').next() == Some(&number),
+    )?;
+    Ok(thread)
+}
+
+/// Waits until as many transfers wait for the engine.
+///
+/// # Errors
+///
+/// As [`wait_until`], and when the device has no debugfs directory.
+pub fn wait_for_waiting(device: &Device, count: u64) -> Result<()> {
+    let debug = DebugFiles::open(device)?;
+    let waiting = || Ok(debug.engine()?.number("waiting"));
+    wait_until(waiting, |waiting| *waiting == Some(count)).map(drop)
 }
 
 /// The size of a page in bytes.
@@ -159,6 +199,14 @@ mod tests {
     #[test]
     fn the_page_size_of_this_machine_is_a_power_of_two() {
         assert!(page_bytes().unwrap().is_power_of_two());
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_waited_for() {
+        let (sender, receiver) = channel();
+        let sleeper = asleep_in(libc::SYS_futex, move || receiver.recv().unwrap()).unwrap();
+        sender.send(5).unwrap();
+        assert_eq!(sleeper.join().unwrap(), 5);
     }
 
     #[test]

@@ -2,15 +2,21 @@
 
 //! System calls that no safe API offers, each for one test.
 
+use std::ffi::c_void;
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::NonNull;
 
-use dmacopy_client::Buffer;
+use dmacopy_client::{Buffer, Session};
+use dmacopy_uapi::ioctl;
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{
+    MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap, munmap,
+};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use zerocopy::IntoBytes;
 
 /// A kind of mapping that a driver of a shared buffer has reason to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,137 @@ pub fn try_mapping(fd: impl AsFd, kind: Refusable, length: usize) -> nix::Result
     let address = unsafe { mmap(None, length, protection, flags, fd, 0) }?;
     // SAFETY: this is what was mapped above, whole, and nobody has seen its address.
     unsafe { munmap(address, length.get()) }
+}
+
+/// Asks the kernel to make a mapping twice as long as it is, and gives it back.
+///
+/// # Errors
+///
+/// What `mmap(2)`, `mremap(2)` or `munmap(2)` returned.
+pub fn try_enlarging(fd: impl AsFd, length: usize) -> nix::Result<()> {
+    let whole = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: the kernel chooses a place where nothing is mapped.
+    let address = unsafe { mmap(None, whole, protection, MapFlags::MAP_SHARED, fd, 0) }?;
+    // SAFETY: this is what was mapped above, whole, and nobody has seen its address.
+    let moved = unsafe {
+        mremap(
+            address,
+            length,
+            2 * length,
+            MRemapFlags::MREMAP_MAYMOVE,
+            None,
+        )
+    };
+    let (address, length) = moved.map_or((address, length), |address| (address, 2 * length));
+    // SAFETY: it is there now, as long as that, and nobody has seen its address.
+    unsafe { munmap(address, length) }?;
+    moved.map(drop)
+}
+
+/// Memory with an edge, beyond which nothing can be accessed.
+#[derive(Debug)]
+struct Edge(NonNull<c_void>);
+
+impl Edge {
+    /// The bytes on either side, whole pages of any size.
+    const HALF: usize = 64 << 10;
+
+    /// Memory that the kernel may access as `protection` says, with `bytes` up to the edge.
+    fn new(bytes: &[u8], protection: ProtFlags) -> nix::Result<Self> {
+        let whole = NonZeroUsize::new(2 * Self::HALF).ok_or(Errno::EINVAL)?;
+        let flags = MapFlags::MAP_PRIVATE;
+        // SAFETY: the kernel chooses a place where nothing is mapped.
+        let start = unsafe { mmap_anonymous(None, whole, ProtFlags::PROT_NONE, flags) }?;
+        let edge = Self(start);
+        let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: this is the first half of what was mapped above, and nobody refers to it.
+        unsafe { mprotect(start, Self::HALF, writable) }?;
+        let target = edge.before(bytes.len())?;
+        // SAFETY: as many bytes lie between there and the edge, and nobody refers to them.
+        unsafe { target.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        // SAFETY: as above.
+        unsafe { mprotect(start, Self::HALF, protection) }?;
+        Ok(edge)
+    }
+
+    /// The address as many bytes before the edge.
+    fn before(&self, length: usize) -> nix::Result<NonNull<u8>> {
+        let offset = Self::HALF.checked_sub(length).ok_or(Errno::EINVAL)?;
+        // SAFETY: the offset is at most half of the memory.
+        Ok(unsafe { self.0.cast::<u8>().add(offset) })
+    }
+
+    /// The bytes up to the edge, which must be readable.
+    fn bytes(&self, length: usize) -> nix::Result<Vec<u8>> {
+        let start = self.before(length)?;
+        let mut bytes = vec![0; length];
+        // SAFETY: as many bytes lie between there and the edge, readable as the caller says, and
+        // the vector is as long.
+        unsafe { start.copy_to_nonoverlapping(NonNull::from(&mut bytes[..]).cast(), length) };
+        Ok(bytes)
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        // SAFETY: this is what was mapped, whole, and addresses of it are used in this file only,
+        // as long as this exists.
+        let unmapped = unsafe { munmap(self.0, 2 * Self::HALF) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
+/// Writes `bytes` and as many more as `length` says, which cannot be read.
+///
+/// # Errors
+///
+/// What `write(2)` returned.
+pub fn write_beyond(fd: impl AsFd, bytes: &[u8], length: usize) -> nix::Result<usize> {
+    let edge = Edge::new(bytes, ProtFlags::PROT_READ)?;
+    let start = edge.before(bytes.len())?.as_ptr().cast();
+    // SAFETY: `write(2)` only reads from there, and fails where nothing can be read.
+    let written = unsafe { libc::write(fd.as_fd().as_raw_fd(), start, bytes.len() + length) };
+    Errno::result(written).map(isize::unsigned_abs)
+}
+
+/// Reads into `room` bytes and as many more as `length` says, which cannot be written. Returns what
+/// was read.
+///
+/// # Errors
+///
+/// What `read(2)` returned.
+pub fn read_beyond(fd: impl AsFd, room: usize, length: usize) -> nix::Result<Vec<u8>> {
+    let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let edge = Edge::new(&[], writable)?;
+    let start = edge.before(room)?.as_ptr().cast();
+    // SAFETY: nobody refers to the memory there, and `read(2)` fails where nothing can be written.
+    let read = unsafe { libc::read(fd.as_fd().as_raw_fd(), start, room + length) };
+    let read = Errno::result(read)?.unsigned_abs();
+    let mut bytes = edge.bytes(room)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Asks for a copy with an argument that can be read and not written.
+///
+/// # Errors
+///
+/// What `ioctl(2)` returned.
+pub fn copy_without_answer(session: &Session, copy: &ioctl::Copy) -> nix::Result<()> {
+    let bytes = copy.as_bytes();
+    let edge = Edge::new(bytes, ProtFlags::PROT_READ)?;
+    let argument = edge.before(bytes.len())?.as_ptr();
+    let descriptor = session.as_fd().as_raw_fd();
+    #[allow(
+        clippy::cast_lossless,
+        reason = "`Ioctl` is an `unsigned long`, but an `int` with musl"
+    )]
+    let request = ioctl::COPY as libc::Ioctl;
+    // SAFETY: the file is the driver's, which accesses as many bytes there as the request announces,
+    // and fails where nothing can be written.
+    let returned = unsafe { libc::ioctl(descriptor, request, argument) };
+    Errno::result(returned).map(drop)
 }
 
 /// Reads a byte of a buffer in a child that `fork(2)` makes, and returns how the child ended: with
@@ -64,9 +201,22 @@ pub fn child_reads(buffer: &Buffer) -> nix::Result<WaitStatus> {
 ///
 /// What `sigaction(2)` returned.
 pub fn interrupted_by(signal: Signal) -> nix::Result<()> {
+    handle(signal, SaFlags::empty())
+}
+
+/// Lets a signal interrupt system calls in this process, which are restarted, and do nothing else.
+///
+/// # Errors
+///
+/// What `sigaction(2)` returned.
+pub fn restarted_after(signal: Signal) -> nix::Result<()> {
+    handle(signal, SaFlags::SA_RESTART)
+}
+
+fn handle(signal: Signal, flags: SaFlags) -> nix::Result<()> {
     extern "C" fn nothing(_: libc::c_int) {}
     let handler = SigHandler::Handler(nothing);
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    let action = SigAction::new(handler, flags, SigSet::empty());
     // SAFETY: the handler does nothing, which it may at any time.
     unsafe { sigaction(signal, &action) }.map(drop)
 }

@@ -2,13 +2,19 @@
 
 //! `/dev/dmacopyN` as a stream: open, read, write and poll.
 
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dmacopy_client::{Counters, Device, Session, State};
 use kernel_channels::{Interest, Readiness};
-use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, pattern};
+use on_target::{
+    Errno, PATIENCE, Result, Stalled, in_thread, pattern, read_beyond, wait_for_waiting,
+    write_beyond,
+};
 
 /// Long enough for a test to do what it wants before a stalled transfer times out.
 const LONG: Duration = Duration::from_secs(30);
@@ -16,6 +22,9 @@ const LONG: Duration = Duration::from_secs(30);
 const MEDIUM: Duration = Duration::from_millis(700);
 const SHORT: Duration = Duration::from_millis(50);
 const NOW: Option<Duration> = Some(Duration::ZERO);
+
+/// The most that one read or one write moves.
+const MOST: usize = 16 << 10;
 
 /// Reads until the stream ends.
 fn read_all(session: &Session) -> Result<Vec<u8>> {
@@ -52,6 +61,23 @@ fn write_until_blocked(session: &Session) -> Result<()> {
 
 #[test]
 #[ignore = "runs on a target: cargo bringup test"]
+fn the_node_is_for_root_alone() {
+    let device = Device::first().unwrap();
+    let metadata = fs::metadata(device.node()).unwrap();
+    assert_eq!((metadata.mode() & 0o7777, metadata.uid()), (0o600, 0));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn seeking_returns_espipe() {
+    let device = Device::first().unwrap();
+    let mut file = File::open(device.node()).unwrap();
+    let error = file.seek(SeekFrom::Start(0)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ESPIPE));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
 fn an_empty_stream_reads_as_ended() {
     let session = Device::first().unwrap().session().unwrap();
     assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
@@ -78,6 +104,88 @@ fn a_short_read_leaves_the_rest_for_the_next() {
     assert_eq!(session.read(&mut first).unwrap(), 10);
     assert_eq!(first, sent[..10]);
     assert_eq!(read_all(&session).unwrap(), sent[10..]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn writing_from_memory_that_cannot_be_read_returns_efault() {
+    let session = Device::first().unwrap().session().unwrap();
+    let errno = write_beyond(&session, &[], 100).errno();
+    assert_eq!(errno, Some(libc::EFAULT));
+    session.write(b"next").unwrap();
+    assert_eq!(read_all(&session).unwrap(), b"next");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_write_takes_no_more_than_can_be_read() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(31, 300);
+    // The kernel may stop a little before the edge.
+    let taken = write_beyond(&session, &sent, 100).unwrap();
+    assert!(taken > 0);
+    assert_eq!(read_all(&session).unwrap(), sent[..taken]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn reading_into_memory_that_cannot_be_written_returns_efault_and_loses_nothing() {
+    let session = Device::first().unwrap().session().unwrap();
+    session.write(b"kept").unwrap();
+    let errno = read_beyond(&session, 0, 100).errno();
+    assert_eq!(errno, Some(libc::EFAULT));
+    assert_eq!(read_all(&session).unwrap(), b"kept");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_read_gives_what_can_be_written_and_leaves_the_rest() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(32, 1000);
+    session.write(&sent).unwrap();
+    // The kernel may stop a little before the edge.
+    let read = read_beyond(&session, 300, 100).unwrap();
+    assert!(!read.is_empty());
+    let rest = read_all(&session).unwrap();
+    assert_eq!([read, rest].concat(), sent);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn one_call_moves_16_kib_at_most() {
+    let session = Device::first().unwrap().session().unwrap();
+    let sent = pattern(33, 2 * MOST);
+    assert_eq!(session.write(&sent).unwrap(), MOST);
+    assert_eq!(session.write(&sent[MOST..]).unwrap(), MOST);
+    session.poll(Interest::READABLE, PATIENCE).unwrap();
+    wait_for_waiting(&Device::first().unwrap(), 0).unwrap();
+    let mut bytes = vec![0; 2 * MOST];
+    let length = session.read(&mut bytes).unwrap();
+    assert!(length <= MOST, "{length} bytes");
+    assert!(bytes[..length] == sent[..length]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_stream_holds_64_kib() {
+    let device = Device::first().unwrap();
+    let session = device.nonblocking_session().unwrap();
+    let _stalled = Stalled::new(&device, LONG).unwrap();
+    assert_eq!(write_until_full(&session).unwrap().len(), 64 << 10);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_stream_holds_64_writes() {
+    let device = Device::first().unwrap();
+    let session = device.nonblocking_session().unwrap();
+    let _stalled = Stalled::new(&device, LONG).unwrap();
+    for _ in 0..64 {
+        assert_eq!(session.write(b"x").unwrap(), 1);
+    }
+    assert_eq!(session.write(b"x").errno(), Some(libc::EAGAIN));
+    let full = session.poll(Interest::WRITABLE, NOW).unwrap();
+    assert_eq!(full, Readiness::default());
 }
 
 #[test]
@@ -258,6 +366,23 @@ fn reading_from_a_stalled_engine_returns_etimedout_once() {
 
 #[test]
 #[ignore = "runs on a target: cargo bringup test"]
+fn all_writes_that_time_out_fail_one_read() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let _stalled = Stalled::new(&device, SHORT).unwrap();
+    for piece in [b"lost", b"with", b"this"] {
+        session.write(piece).unwrap();
+    }
+    wait_for_waiting(&device, 0).unwrap();
+    assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
+    assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
+    let after = device.attributes().counters().unwrap();
+    assert_eq!(after.errors, before.errors + 3);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
 fn who_only_polls_is_told_of_a_stalled_engine() {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
@@ -311,7 +436,8 @@ fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure() {
         Some(libc::ETIMEDOUT)
     );
     stalled.lift().unwrap();
-    // Who reads is told too, since the bytes do not come.
+    // Who polls or reads is told too, since the bytes do not come.
+    assert!(session.poll(Interest::READABLE, NOW).unwrap().readable);
     assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
     session.write(b"found").unwrap();
     // What had not waited for that long when the engine went on has come through.
