@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use dmacopy_client::{DebugFiles, Device};
+use dmacopy_client::{Device, Session};
 use dmacopy_uapi::names;
 use kernel_channels::Interest;
+use kernel_channels::mmap::Mapping;
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::Signal;
+use nix::unistd;
 use on_target::{
-    Client, Errno, PATIENCE, Result, Role, Stalled, Unbound, Unloaded, in_thread, interrupted_by,
-    pattern, role, wait_until,
+    Client, Errno, PATIENCE, Refusable, Result, Role, Stalled, Unbound, Unloaded, asleep_in,
+    in_thread, interrupted_by, pattern, restarted_after, role, try_mapping, wait_for_waiting,
 };
 
 /// Long enough for a test to do what it wants before a stalled transfer times out.
@@ -26,13 +28,6 @@ const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
 /// Less than [`LONG`], so that what is woken by the timeout is not taken for woken by the test.
 const SOON: Duration = Duration::from_secs(10);
-
-/// Waits until as many transfers wait for the engine.
-fn wait_for_waiting(device: &Device, count: u64) -> Result<()> {
-    let debug = DebugFiles::open(device)?;
-    let waiting = || Ok(debug.engine()?.number("waiting"));
-    wait_until(waiting, |waiting| *waiting == Some(count)).map(drop)
-}
 
 /// Whether a device does its work, as a new session sees it.
 fn works(device: &Device) -> Result<bool> {
@@ -42,6 +37,15 @@ fn works(device: &Device) -> Result<bool> {
     buffer.write(0, &sent)?;
     session.copy(0, 2048, 1000)?;
     Ok(buffer.copy_to_vec(2048, 1000)? == sent)
+}
+
+/// Writes for as long as a session takes bytes without waiting.
+fn fill(session: &Session) -> Result<()> {
+    let now = Some(Duration::ZERO);
+    while session.poll(Interest::WRITABLE, now)?.writable {
+        session.write(&[0; 5000])?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -66,10 +70,7 @@ fn unbinding_wakes_a_blocked_writer_with_enodev() {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let _stalled = Stalled::new(&device, LONG).unwrap();
-    let now = Some(Duration::ZERO);
-    while session.poll(Interest::WRITABLE, now).unwrap().writable {
-        session.write(&[0; 5000]).unwrap();
-    }
+    fill(&session).unwrap();
     let writer = Arc::clone(&session);
     let blocked = in_thread(move || writer.write(b"next").errno());
     thread::sleep(SHORT);
@@ -131,6 +132,23 @@ fn a_file_of_an_unbound_device_answers_enodev_and_can_be_closed() {
     drop(session);
     assert_eq!(again.attributes().sessions().unwrap(), 0);
     assert!(works(&again).unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_file_of_an_unbound_device_maps_nothing() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let bytes = usize::try_from(session.info().unwrap().buffer_bytes).unwrap();
+    let unbound = Unbound::new().unwrap();
+    let gone = Some(libc::ENODEV);
+    assert_eq!(Mapping::map(&session, 0, bytes).errno(), gone);
+    // What would be refused anyhow is refused for the same reason.
+    assert_eq!(
+        try_mapping(&session, Refusable::Private, bytes).errno(),
+        gone
+    );
+    unbound.rebind().unwrap();
 }
 
 #[test]
@@ -223,6 +241,20 @@ fn a_module_that_nobody_uses_can_be_unloaded_and_loaded_again() {
 
 #[test]
 #[ignore = "runs on a target: cargo bringup test"]
+fn a_module_that_is_unloaded_leaves_no_watchdog_behind() {
+    let device = Device::first().unwrap();
+    let timeout = Duration::from_millis(200);
+    device.attributes().set_timeout(timeout).unwrap();
+    assert!(works(&device).unwrap());
+    let unloaded = Unloaded::new().unwrap();
+    // Its time comes while there is no code for it; the kernel's log would tell.
+    thread::sleep(2 * timeout);
+    unloaded.reload().unwrap();
+    assert!(works(&Device::first().unwrap()).unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
 fn a_signal_with_a_handler_interrupts_a_copy() {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
@@ -236,6 +268,89 @@ fn a_signal_with_a_handler_interrupts_a_copy() {
     wait_for_waiting(&device, 0).unwrap();
     stalled.lift().unwrap();
     session.copy(0, 2048, 64).unwrap();
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_signal_with_a_handler_interrupts_a_read_and_loses_nothing() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    interrupted_by(Signal::SIGUSR1).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"late").unwrap();
+    let reader = Arc::clone(&session);
+    let read = move || unistd::read(&*reader, &mut [0; 16]).errno();
+    let reader = asleep_in(libc::SYS_read, read).unwrap();
+    pthread_kill(reader.as_pthread_t(), Signal::SIGUSR1).unwrap();
+    assert_eq!(reader.join().unwrap(), Some(libc::EINTR));
+    stalled.lift().unwrap();
+    let mut bytes = [0; 16];
+    assert_eq!(session.read(&mut bytes).unwrap(), 4);
+    assert_eq!(&bytes[..4], b"late");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_signal_with_a_handler_interrupts_a_write() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    interrupted_by(Signal::SIGUSR1).unwrap();
+    let _stalled = Stalled::new(&device, LONG).unwrap();
+    fill(&session).unwrap();
+    let writer = Arc::clone(&session);
+    let write = move || unistd::write(&*writer, b"next").errno();
+    let writer = asleep_in(libc::SYS_write, write).unwrap();
+    pthread_kill(writer.as_pthread_t(), Signal::SIGUSR1).unwrap();
+    assert_eq!(writer.join().unwrap(), Some(libc::EINTR));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_is_restarted_after_a_signal_that_asks_for_it() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    restarted_after(Signal::SIGUSR1).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let copier = Arc::clone(&session);
+    let copy = move || copier.copy(0, 2048, 64).errno();
+    let copier = asleep_in(libc::SYS_ioctl, copy).unwrap();
+    pthread_kill(copier.as_pthread_t(), Signal::SIGUSR1).unwrap();
+    stalled.lift().unwrap();
+    assert_eq!(copier.join().unwrap(), None);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_read_is_restarted_after_a_signal_that_asks_for_it() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    restarted_after(Signal::SIGUSR1).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"late").unwrap();
+    let reader = Arc::clone(&session);
+    let read = move || unistd::read(&*reader, &mut [0; 16]);
+    let reader = asleep_in(libc::SYS_read, read).unwrap();
+    pthread_kill(reader.as_pthread_t(), Signal::SIGUSR1).unwrap();
+    stalled.lift().unwrap();
+    assert_eq!(reader.join().unwrap(), Ok(4));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_write_is_restarted_after_a_signal_that_asks_for_it() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    restarted_after(Signal::SIGUSR1).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    fill(&session).unwrap();
+    let writer = Arc::clone(&session);
+    let write = move || unistd::write(&*writer, b"next");
+    let writer = asleep_in(libc::SYS_write, write).unwrap();
+    pthread_kill(writer.as_pthread_t(), Signal::SIGUSR1).unwrap();
+    stalled.lift().unwrap();
+    // Room comes with a reader only.
+    session.read(&mut [0; 5000]).unwrap();
+    assert_eq!(writer.join().unwrap(), Ok(4));
 }
 
 /// Copies once, and checks what was copied.
