@@ -2,11 +2,16 @@
 
 //! The requests INFO and COPY, and one test for each way to get them wrong.
 
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dmacopy_client::{Counters, Device, Session};
-use dmacopy_uapi::{ABI_VERSION, ioctl};
-use on_target::{Errno, Result, Stalled, pattern, with_size};
+use dmacopy_uapi::{ABI_VERSION, ioctl, names};
+use on_target::{
+    Errno, PATIENCE, Result, Stalled, copy_without_answer, in_thread, pattern, wait_for_waiting,
+    with_size,
+};
 use zerocopy::IntoBytes;
 
 const GOOD: ioctl::Copy = ioctl::Copy {
@@ -62,6 +67,13 @@ fn info_agrees_with_sysfs() {
     assert_eq!(
         info.buffer_bytes,
         device.attributes().buffer_bytes().unwrap()
+    );
+    let engine = device.attributes().engine().unwrap();
+    let is_software = engine == names::engine::SOFTWARE;
+    assert_eq!(
+        info.engine == ioctl::ENGINE_SOFTWARE,
+        is_software,
+        "{engine}"
     );
     assert!(info.max_transfer_bytes > 0);
     assert_eq!(info.reserved, [0; 3]);
@@ -142,6 +154,45 @@ fn copies_are_numbered_counted_and_timed() {
         errors: before.errors,
     };
     assert_eq!(device.attributes().counters().unwrap(), expected);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn the_time_that_a_copy_waits_for_the_engine_counts() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    let stalled = Stalled::new(&device, Duration::from_secs(30)).unwrap();
+    let copier = Arc::clone(&session);
+    let start = Instant::now();
+    let copy = in_thread(move || copier.copy(0, 2048, 64).map_err(|e| e.to_string()));
+    wait_for_waiting(&device, 1).unwrap();
+    let waiting = Instant::now();
+    thread::sleep(Duration::from_millis(20));
+    let waited = waiting.elapsed();
+    stalled.lift().unwrap();
+    let copy = copy.recv_timeout(PATIENCE.unwrap()).unwrap();
+    let (duration, elapsed) = (copy.unwrap().duration, start.elapsed());
+    assert!(waited <= duration && duration <= elapsed, "{duration:?}");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_whose_answer_cannot_be_written_returns_efault_and_is_done() {
+    let device = Device::first().unwrap();
+    let (session, content) = filled_session(&device).unwrap();
+    let errno = copy_without_answer(&session, &GOOD).errno();
+    assert_eq!(errno, Some(libc::EFAULT));
+    let moved = session.buffer().unwrap().copy_to_vec(2048, 64).unwrap();
+    assert_eq!(moved, content[..64]);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_copy_longer_than_info_says_returns_einval() {
+    let session = Device::first().unwrap().session().unwrap();
+    let most = session.info().unwrap().max_transfer_bytes;
+    let errno = refusal(|copy, _| copy.length = most + 1).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
 }
 
 #[test]
