@@ -2,11 +2,13 @@
 
 //! The switch that stalls the engine, and the dump of its queue.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{DebugFiles, Device};
-use dmacopy_uapi::names::debugfs;
-use on_target::{Errno, PATIENCE, Stalled};
+use dmacopy_uapi::names::{attribute, debugfs};
+use on_target::{Errno, PATIENCE, Stalled, wait_until};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,7 @@ fn the_dump_shows_what_is_waiting() {
     session.write(b"two").unwrap();
     let engine = debug.engine().unwrap();
     assert_eq!(engine.number("waiting"), Some(2), "{engine:?}");
+    assert_eq!(engine.number("moving"), Some(0), "{engine:?}");
     assert_eq!(
         engine.number("last_submitted"),
         Some(last + 2),
@@ -74,9 +77,44 @@ fn the_dump_shows_what_is_waiting() {
     assert_eq!(&bytes, b"onetwo");
     let engine = debug.engine().unwrap();
     assert_eq!(engine.number("waiting"), Some(0), "{engine:?}");
+    assert_eq!(engine.number("moving"), Some(0), "{engine:?}");
     assert_eq!(
         engine.number("last_completed"),
         Some(last + 2),
         "{engine:?}"
     );
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn the_dump_shows_what_is_moving() {
+    let device = Device::first().unwrap();
+    let debug = DebugFiles::open(&device).unwrap();
+    let attributes = device.attributes();
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::BUFFER_BYTES)
+        .unwrap();
+    // Large copies, so that the engine is met at work.
+    attributes.set_buffer_bytes(4 << 20).unwrap();
+    let session = device.session().unwrap();
+    let done = AtomicBool::new(false);
+    let met = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                session.copy(0, 2 << 20, 2 << 20).unwrap();
+            }
+        });
+        let met = wait_until(
+            || Ok(debug.engine()?),
+            |engine| engine.number("moving") != Some(0),
+        );
+        done.store(true, Ordering::Relaxed);
+        met.map_err(|error| error.to_string())
+    });
+    let engine = met.unwrap();
+    let moving = engine.number("moving");
+    assert_eq!(moving, engine.number("last_submitted"), "{engine:?}");
+    let completed = engine.number("last_completed");
+    assert_eq!(moving, completed.map(|last| last + 1), "{engine:?}");
 }

@@ -7,7 +7,9 @@ use kernel_channels::chardev::{Flags, Node};
 use kernel_channels::mmap::{Mapping, View};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use on_target::{Errno, Refusable, Result, child_reads, page_bytes, pattern, try_mapping};
+use on_target::{
+    Errno, Refusable, Result, child_reads, page_bytes, pattern, try_enlarging, try_mapping,
+};
 
 /// A new session with the size of its buffer.
 fn session() -> Result<(Session, usize)> {
@@ -169,4 +171,13 @@ fn a_mapping_that_begins_after_the_buffer_returns_einval() {
     let length = usize::try_from(page_bytes().unwrap()).unwrap();
     let result = Mapping::map(&session, bytes as u64, length);
     assert_eq!(result.errno(), Some(libc::EINVAL));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_mapping_cannot_be_enlarged() {
+    let (session, bytes) = session().unwrap();
+    // There would be enough of the buffer.
+    let errno = try_enlarging(&session, bytes / 2).errno();
+    assert_eq!(errno, Some(libc::EFAULT));
 }

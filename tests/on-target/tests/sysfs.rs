@@ -2,11 +2,12 @@
 
 //! The attributes in `/sys/class/misc/dmacopyN/`, and one test for each value they refuse.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dmacopy_client::{Device, State};
 use dmacopy_uapi::names::{attribute, state};
-use on_target::{Errno, PATIENCE, Result, Stalled, page_bytes};
+use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, page_bytes, wait_for_waiting};
 
 const LARGEST_BUFFER: u64 = 4 << 20;
 
@@ -111,6 +112,23 @@ fn timeout_ms_takes_its_limits() {
         attributes.set_timeout(timeout).unwrap();
         assert_eq!(attributes.timeout().unwrap(), timeout);
     }
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_shorter_timeout_holds_for_what_waits_already() {
+    let device = Device::first().unwrap();
+    let session = Arc::new(device.session().unwrap());
+    let _stalled = Stalled::new(&device, Duration::from_secs(30)).unwrap();
+    let copier = Arc::clone(&session);
+    let copy = in_thread(move || copier.copy(0, 2048, 64).errno());
+    wait_for_waiting(&device, 1).unwrap();
+    device
+        .attributes()
+        .set_timeout(Duration::from_millis(20))
+        .unwrap();
+    let errno = copy.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(errno, Some(libc::ETIMEDOUT));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
 use on_target::{Errno, PATIENCE, Result, Stalled};
 
 const SHORT: Duration = Duration::from_millis(30);
+/// Long enough for a test to do what it wants before a stalled transfer times out.
+const LONG: Duration = Duration::from_secs(30);
 
 /// The next event of this device, or none within some time.
 fn next(monitor: &Monitor, device: &Device, timeout: Option<Duration>) -> Result<Option<Event>> {
@@ -53,6 +55,24 @@ fn a_stall_and_the_recovery_are_told_once_each() {
     assert_eq!(device.attributes().state().unwrap(), State::Running);
     assert_eq!(session.copy(0, 2048, 1).unwrap().sequence, last + 3);
     assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_recovery_begins_with_the_first_transfer_that_completes() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let last = session.copy(0, 2048, 1).unwrap().sequence;
+    let stalled = Stalled::new(&device, SHORT).unwrap();
+    assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
+    device.attributes().set_timeout(LONG).unwrap();
+    session.write(b"first").unwrap();
+    session.write(b"second").unwrap();
+
+    let monitor = Monitor::open().unwrap();
+    stalled.lift().unwrap();
+    let event = next(&monitor, &device, PATIENCE).unwrap().unwrap();
+    assert_eq!(told(&event).unwrap(), (state::RUNNING.to_owned(), last + 2));
 }
 
 #[test]
