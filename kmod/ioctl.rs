@@ -50,6 +50,10 @@ pub(crate) fn dispatch(
     request: u32,
     argument: usize,
 ) -> Result<isize> {
+    // First: whatever is asked for, it is the answer.
+    if session.device().is_gone() {
+        return Err(ENODEV);
+    }
     let argument = UserSlice::new(UserPtr::from_addr(argument), uapi::ioctl::size(request));
     match uapi::ioctl::command(request) {
         INFO => info(&session, argument.writer())?,
@@ -64,9 +68,6 @@ pub(crate) fn dispatch(
 
 fn info(session: &Session, writer: UserSliceWriter) -> Result {
     let device = session.device();
-    if device.is_gone() {
-        return Err(ENODEV);
-    }
     put(
         writer,
         &Info {

@@ -183,7 +183,7 @@ impl Session {
         data: &mut IovIterSource<'_>,
     ) -> Result<usize> {
         if data.is_empty() {
-            return Ok(0);
+            return self.nothing();
         }
         let piece = self.claim_writable(nonblocking)?;
         let result = self.fill(&piece, data);
@@ -213,6 +213,14 @@ impl Session {
         drop(stream);
         self.changed().notify_all();
         result
+    }
+
+    /// What reading or writing no bytes returns.
+    fn nothing(&self) -> Result<usize> {
+        if self.device().is_gone() {
+            return Err(ENODEV);
+        }
+        Ok(0)
     }
 
     fn claim_writable(&self, nonblocking: bool) -> Result<Piece> {
@@ -257,7 +265,7 @@ impl Session {
     /// `read(2)`: returns what has come through the engine, and 0 at the end of the stream.
     pub(crate) fn read(&self, nonblocking: bool, data: &mut IovIterDest<'_>) -> Result<usize> {
         if data.is_empty() {
-            return Ok(0);
+            return self.nothing();
         }
         let Some(piece) = self.claim_readable(nonblocking)? else {
             return Ok(0);

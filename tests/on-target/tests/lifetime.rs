@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{Device, Session};
-use dmacopy_uapi::names;
+use dmacopy_uapi::{ioctl, names};
 use kernel_channels::Interest;
 use kernel_channels::mmap::Mapping;
 use nix::sys::pthread::pthread_kill;
@@ -132,6 +132,21 @@ fn a_file_of_an_unbound_device_answers_enodev_and_can_be_closed() {
     drop(session);
     assert_eq!(again.attributes().sessions().unwrap(), 0);
     assert!(works(&again).unwrap());
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_file_of_an_unbound_device_answers_enodev_to_nothing_and_to_nonsense() {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let unbound = Unbound::new().unwrap();
+    let gone = Some(libc::ENODEV);
+    assert_eq!(session.read(&mut []).errno(), gone);
+    assert_eq!(session.write(&[]).errno(), gone);
+    assert_eq!(session.copy(0, 0, 0).errno(), gone);
+    let unknown = session.request(ioctl::COPY | 0xff, Some(&mut [0; 48]));
+    assert_eq!(unknown.errno(), gone);
+    unbound.rebind().unwrap();
 }
 
 #[test]
