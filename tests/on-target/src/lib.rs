@@ -22,7 +22,7 @@ pub use client::{Client, Role, role};
 pub use lifetime::{Unbound, Unloaded};
 pub use raw::{
     Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
-    try_enlarging, try_mapping, write_beyond,
+    try_enlarging, try_making_executable, try_mapping, write_beyond,
 };
 
 use dmacopy_client::{DebugFiles, Device, Stall};

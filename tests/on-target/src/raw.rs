@@ -70,6 +70,23 @@ pub fn try_enlarging(fd: impl AsFd, length: usize) -> nix::Result<()> {
     moved.map(drop)
 }
 
+/// Asks the kernel to let a mapping be executed, and gives it back.
+///
+/// # Errors
+///
+/// What `mmap(2)`, `mprotect(2)` or `munmap(2)` returned.
+pub fn try_making_executable(fd: impl AsFd, length: usize) -> nix::Result<()> {
+    let whole = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+    let (readable, flags) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
+    // SAFETY: the kernel chooses a place where nothing is mapped.
+    let address = unsafe { mmap(None, whole, readable, flags, fd, 0) }?;
+    // SAFETY: this is what was mapped above, whole, and nobody has seen its address.
+    let changed = unsafe { mprotect(address, length, readable | ProtFlags::PROT_EXEC) };
+    // SAFETY: as above.
+    unsafe { munmap(address, length) }?;
+    changed
+}
+
 /// Memory with an edge, beyond which nothing can be accessed.
 #[derive(Debug)]
 struct Edge(NonNull<c_void>);

@@ -8,7 +8,8 @@ use kernel_channels::mmap::{Mapping, View};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use on_target::{
-    Errno, Refusable, Result, child_reads, page_bytes, pattern, try_enlarging, try_mapping,
+    Errno, Refusable, Result, child_reads, page_bytes, pattern, try_enlarging,
+    try_making_executable, try_mapping,
 };
 
 /// A new session with the size of its buffer.
@@ -108,6 +109,14 @@ fn an_executable_mapping_is_refused() {
     let errno = try_mapping(&session, Refusable::Executable, bytes).errno();
     let refusals = [libc::EACCES, libc::EPERM, libc::EINVAL].map(Some);
     assert!(refusals.contains(&errno), "{errno:?}");
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn a_mapping_cannot_be_made_executable() {
+    let (session, bytes) = session().unwrap();
+    let errno = try_making_executable(&session, bytes).errno();
+    assert_eq!(errno, Some(libc::EACCES));
 }
 
 #[test]
