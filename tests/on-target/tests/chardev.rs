@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +74,18 @@ fn seeking_returns_espipe() {
     let mut file = File::open(device.node()).unwrap();
     let error = file.seek(SeekFrom::Start(0)).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ESPIPE));
+}
+
+#[test]
+#[ignore = "runs on a target: cargo bringup test"]
+fn reading_and_writing_at_a_position_return_espipe() {
+    let device = Device::first().unwrap();
+    let options = File::options().read(true).write(true).to_owned();
+    let file = options.open(device.node()).unwrap();
+    let read = file.read_at(&mut [0; 16], 0).unwrap_err();
+    assert_eq!(read.raw_os_error(), Some(libc::ESPIPE));
+    let written = file.write_at(b"x", 0).unwrap_err();
+    assert_eq!(written.raw_os_error(), Some(libc::ESPIPE));
 }
 
 #[test]
