@@ -197,9 +197,10 @@ mod tests {
             let mut bytes = line.clone().into_bytes();
             bytes[position] ^= 0x01;
             let received = Reader::new().push(&bytes);
+            // Not even as another frame: a digit of the sequence number is covered too.
             assert!(
-                !received.contains(&Received::Frame(frame(0, "payload"))),
-                "byte {position} was changed and the frame was accepted"
+                matches!(received[..], [Received::Damaged(_)]),
+                "byte {position} was changed: {received:?}"
             );
         }
     }
