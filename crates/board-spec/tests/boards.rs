@@ -110,9 +110,36 @@ fn a_wrong_name_suggests_the_near_ones() {
 
 #[test]
 fn a_port_that_would_be_more_than_one_word_is_refused() {
-    for bad in ["ttyS0 init=/bin/sh", "x,id=console", ""] {
-        let (_guard, folder) = folder_with(&MINIMAL.replace("\"ttyS0\"", &format!("{bad:?}")));
-        let error = Board::read(&folder).unwrap_err().to_string();
-        assert!(error.contains("no name of a port"), "{error}");
+    for (key, port) in [("console.device", "ttyS0"), ("agent.port", "ttyS1")] {
+        for bad in ["ttyS0 init=/bin/sh", "x,id=console", ""] {
+            let text = MINIMAL.replace(&format!("{port:?}"), &format!("{bad:?}"));
+            let (_guard, folder) = folder_with(&text);
+            let error = Board::read(&folder).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+            assert!(error.contains("no name of a port"), "{error}");
+        }
     }
+}
+
+#[test]
+fn a_board_that_could_not_be_recognised_is_refused() {
+    let (_guard, folder) = folder_with(&MINIMAL.replace("\"some,board\"", ""));
+    let error = Board::read(&folder).unwrap_err().to_string();
+    assert!(error.contains("compatible names nothing"), "{error}");
+}
+
+#[test]
+fn a_default_that_is_no_board_is_refused() {
+    let (guard, _folder) = folder_with(MINIMAL);
+    let find = |default: &str| {
+        let text = format!("default = {default:?}\n");
+        std::fs::write(guard.path().join("boards.toml"), text).unwrap();
+        Boards::find(guard.path())
+    };
+    assert_eq!(find("some-board").unwrap().default_name(), "some-board");
+    let error = find("other-board").unwrap_err();
+    assert!(
+        matches!(&error, Error::Unknown { name, .. } if name == "other-board"),
+        "{error:?}"
+    );
 }
