@@ -16,7 +16,8 @@ mod power;
 mod program;
 mod sender;
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::ExitCode;
@@ -74,9 +75,9 @@ fn run(plan: &Path) -> anyhow::Result<Afterwards> {
             .into_owned(),
         uptime_ms: uptime_ms(&fs::read_to_string("/proc/uptime")?).unwrap_or(0),
     });
-    if load_modules(&plan, &sender) {
+    if load_modules(&plan, KernelLog::from_now(), &sender) {
         for (index, program) in plan.programs.iter().enumerate() {
-            program::run(index, program, &sender);
+            program::run(index, program, KernelLog::from_now(), &sender);
         }
     }
     sender.send(Message::Finished { taint: taint() });
@@ -94,8 +95,7 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
 }
 
 /// Whether all modules of the plan are loaded. The first that is not is reported.
-fn load_modules(plan: &Plan, sender: &Sender<File>) -> bool {
-    let mut log = KernelLog::from_now();
+fn load_modules<W: Write>(plan: &Plan, mut log: KernelLog, sender: &Sender<W>) -> bool {
     let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     for module in &plan.modules {
         if let Err(error) = modules::load_in_time(Path::new(module), &command_line) {
@@ -136,6 +136,8 @@ fn complain(what: &str) {
 
 #[cfg(test)]
 mod tests {
+    use agent_wire::{Reader, Received};
+
     use super::*;
 
     #[test]
@@ -152,6 +154,39 @@ mod tests {
             format!("{error:#}").contains("/no/such/plan.json"),
             "{error:#}"
         );
+    }
+
+    #[test]
+    fn a_refused_module_comes_with_what_the_kernel_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("log"), "").unwrap();
+        let log = KernelLog::from_end_of(&path("log"));
+        fs::write(path("log"), "3,1,1000000,-;x: bad magic\n").unwrap();
+        // No kernel takes an empty file for a module.
+        fs::write(path("x.ko"), "").unwrap();
+        let module = path("x.ko").to_str().unwrap().to_owned();
+        let plan = Plan {
+            modules: vec![module.clone()],
+            ..Plan::default()
+        };
+        let sender = Sender::new(Vec::new());
+        assert!(!load_modules(&plan, log, &sender));
+        let received = Reader::new().push(&sender.into_port());
+        let [Received::Frame(frame)] = &received[..] else {
+            panic!("not one frame: {received:?}");
+        };
+        let Message::ModuleRefused {
+            module: refused,
+            error,
+            kernel_log,
+        } = &frame.message
+        else {
+            panic!("not refused: {frame:?}");
+        };
+        assert_eq!(*refused, module);
+        assert!(error.starts_with("finit_module failed: "), "{error}");
+        assert_eq!(kernel_log, "[    1.000000] x: bad magic\n");
     }
 
     #[test]

@@ -53,7 +53,12 @@ fn load(path: &Path, command_line: &str) -> anyhow::Result<()> {
         _ => ModuleInitFlags::empty(),
     };
     let parameters = CString::new(parameters(&module_name(path), command_line))?;
-    match finit_module(&file, &parameters, flags) {
+    loaded(finit_module(&file, &parameters, flags))
+}
+
+/// Whether the kernel has the module now.
+fn loaded(result: nix::Result<()>) -> anyhow::Result<()> {
+    match result {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno).context("finit_module failed"),
     }
@@ -128,6 +133,16 @@ mod tests {
         };
         let error = in_time(Duration::from_millis(10), hangs).unwrap_err();
         assert_eq!(error.to_string(), "did not return within 0 s");
+    }
+
+    #[test]
+    fn a_module_that_is_loaded_already_is_fine_and_a_refused_one_is_not() {
+        loaded(Ok(())).unwrap();
+        loaded(Err(Errno::EEXIST)).unwrap();
+        for errno in [Errno::ENOEXEC, Errno::EPERM, Errno::ENODEV, Errno::EBUSY] {
+            let error = loaded(Err(errno)).unwrap_err();
+            assert!(format!("{error:#}").contains(errno.desc()), "{error:#}");
+        }
     }
 
     #[test]

@@ -40,9 +40,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// never does.
 const DEATH: Duration = Duration::from_secs(5);
 
-/// Runs a program to its end.
-pub(super) fn run<W: Write + Send>(index: usize, program: &Program, sender: &Sender<W>) {
-    let mut log = KernelLog::from_now();
+/// Runs a program to its end. `log` tells what the kernel says meanwhile.
+pub(super) fn run<W: Write + Send>(
+    index: usize,
+    program: &Program,
+    mut log: KernelLog,
+    sender: &Sender<W>,
+) {
     let (status, error) = match start(program) {
         Ok(child) => {
             sender.send(Message::Started { program: index });
@@ -204,7 +208,7 @@ mod tests {
             environment: [("GREETING".to_owned(), "hello".to_owned())].into(),
         };
         let sender = Sender::new(Vec::new());
-        run(7, &program, &sender);
+        run(7, &program, KernelLog::from_now(), &sender);
         let received = Reader::new().push(&sender.into_port());
         let message = |received| match received {
             Received::Frame(frame) => frame.message,
@@ -276,6 +280,30 @@ mod tests {
                 .as_deref()
                 .is_some_and(|e| e.contains("/no/such/program"))
         );
+    }
+
+    #[test]
+    fn what_the_kernel_said_meanwhile_comes_with_the_end() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let script = format!(
+            "echo '4,1,1000000,-;WARNING: x' >> {}",
+            log.path().display()
+        );
+        let program = Program {
+            command: ["/bin/sh", "-c", &script].map(str::to_owned).to_vec(),
+            environment: std::collections::BTreeMap::new(),
+            limit_seconds: 60,
+        };
+        let sender = Sender::new(Vec::new());
+        run(0, &program, KernelLog::from_end_of(log.path()), &sender);
+        let received = Reader::new().push(&sender.into_port());
+        let Some(Received::Frame(frame)) = received.last() else {
+            panic!("no frame: {received:?}");
+        };
+        let Message::Ended { kernel_log, .. } = &frame.message else {
+            panic!("no end: {frame:?}");
+        };
+        assert_eq!(kernel_log, "[    1.000000] WARNING: x\n");
     }
 
     #[test]
