@@ -290,6 +290,7 @@ pub(crate) fn unpack(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_debian::FakeDebian;
 
     #[test]
     fn a_cached_file_counts_only_with_the_right_hash() {
@@ -314,6 +315,41 @@ mod tests {
             cached(&cache, &package).unwrap_err().exit(),
             Exit::Environment
         );
+    }
+
+    #[test]
+    fn a_download_with_other_bytes_never_gets_into_the_cache() {
+        let debian = FakeDebian::new();
+        let good = debian.package("linux-x", "1", "exit 0\n");
+        let bad = debian.package("linux-y", "1", "exit 0 # y\n");
+        debian.offer(&good);
+        debian.offer(&bad);
+        debian.deliver(&bad.package, "exit 1\n");
+        let packages = [good.package, bad.package];
+        let failure = debian.fetch(&packages).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        assert!(failure.summary().contains("linux-y"), "{failure}");
+        assert_eq!(cached(&debian.cache, &packages[1]).unwrap(), None);
+        debian.deliver(&packages[1], "exit 0 # y\n");
+        debian.fetch(&packages).unwrap();
+        assert!(all_cached(&debian.cache, &packages).unwrap());
+    }
+
+    #[test]
+    fn a_package_is_found_by_name_architecture_and_version() {
+        let debian = FakeDebian::new();
+        for version in ["2", "1"] {
+            debian.offer(&debian.package("linux-x", version, version));
+        }
+        let archive = debian.archive("trixie").unwrap();
+        let version = |wanted| {
+            let found = archive.find("linux-x", "arm64", wanted).unwrap();
+            found.map(|package| package.version)
+        };
+        assert_eq!(version(None).as_deref(), Some("2"));
+        assert_eq!(version(Some("1")).as_deref(), Some("1"));
+        assert_eq!(version(Some("3")), None);
+        assert_eq!(archive.find("linux-y", "arm64", None).unwrap(), None);
     }
 
     #[test]

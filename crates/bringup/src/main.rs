@@ -14,6 +14,8 @@ mod device_tree;
 mod exit;
 mod external;
 mod failure;
+#[cfg(test)]
+mod fake_debian;
 mod host;
 mod initramfs;
 mod kernel;

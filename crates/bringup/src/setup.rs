@@ -65,6 +65,7 @@ impl ToolboxSetup {
             toolbox: &self.toolbox,
             cache: &self.cache,
             progress,
+            mirror: crate::mirror::find,
         };
         obtain.kernel(&kernel_lock, locked)
     }

@@ -166,5 +166,6 @@ fn obtain<'a>(setup: &'a ToolboxSetup, progress: &'a Progress) -> Obtain<'a> {
         toolbox: &setup.toolbox,
         cache: &setup.cache,
         progress,
+        mirror: crate::mirror::find,
     }
 }

@@ -11,7 +11,6 @@ use crate::archive::{self, Archive, Package};
 use crate::cache::Cache;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::mirror;
 use crate::progress::{Progress, Step};
 use crate::toolbox::Toolbox;
 
@@ -21,6 +20,8 @@ pub(crate) struct Obtain<'a> {
     pub(crate) toolbox: &'a Toolbox,
     pub(crate) cache: &'a Cache,
     pub(crate) progress: &'a Progress,
+    /// Tells the address of the Debian mirror.
+    pub(crate) mirror: fn() -> Result<String>,
 }
 
 impl Obtain<'_> {
@@ -84,7 +85,7 @@ impl Obtain<'_> {
 
     /// What the archive offers now.
     pub(crate) fn refresh(&self, suite: &str, step: &Step) -> Result<Archive<'_>> {
-        let mirror = mirror::find()?;
+        let mirror = (self.mirror)()?;
         Archive::refresh(self.toolbox, self.cache, &mirror, suite, step)
     }
 
@@ -128,4 +129,107 @@ pub(crate) fn missing(archive: &Archive<'_>, lock: &Lock) -> Result<Option<Packa
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_debian::FakeDebian;
+
+    const LOCKED: &str = "7.3.4+deb13-arm64";
+
+    fn obtain(debian: &FakeDebian) -> Obtain<'_> {
+        Obtain {
+            toolbox: &debian.toolbox,
+            cache: &debian.cache,
+            progress: &debian.progress,
+            mirror: || Ok("http://mirror.example/debian".to_owned()),
+        }
+    }
+
+    /// An archive that has replaced the locked kernel, and the newest one of its series, which is
+    /// ready in the cache.
+    fn rotated() -> (FakeDebian, Lock, Lock) {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel(LOCKED, "7.3");
+        debian.withdraw(&lock.packages);
+        debian.offer_kernel("7.3.9+deb13-arm64", "7.3");
+        debian.offer_kernel("7.4.1+deb13-arm64", "7.4");
+        let newest = debian.offer_kernel("7.3.10+deb13-arm64", "7.3");
+        debian.cache.folder(&prepare::entry_name(&newest)).unwrap();
+        (debian, lock, newest)
+    }
+
+    fn has_fetched(debian: &FakeDebian, lock: &Lock) -> bool {
+        archive::all_cached(&debian.cache, &lock.packages).unwrap()
+    }
+
+    #[test]
+    fn what_the_lock_file_names_is_fetched_while_the_archive_has_it() {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel(LOCKED, "7.3");
+        debian.offer_kernel("7.3.10+deb13-arm64", "7.3");
+        // That it cannot be made ready, because nothing plays `make`, comes after the fetching.
+        obtain(&debian).kernel(&lock, true).unwrap_err();
+        assert!(has_fetched(&debian, &lock));
+    }
+
+    #[test]
+    fn a_kernel_that_is_ready_needs_no_network() {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel(LOCKED, "7.3");
+        debian.fail_update("no network");
+        debian.cache.folder(&prepare::entry_name(&lock)).unwrap();
+        let kernel = obtain(&debian).kernel(&lock, true).unwrap();
+        assert_eq!(kernel.release(), LOCKED);
+    }
+
+    #[test]
+    fn the_newest_of_the_same_series_takes_the_place_of_one_that_is_gone() {
+        let (debian, lock, newest) = rotated();
+        let kernel = obtain(&debian).kernel(&lock, false).unwrap();
+        assert_eq!(kernel.release(), newest.release);
+        assert!(has_fetched(&debian, &newest));
+        let remembered = debian.cache.entry(&substitute_name(&lock));
+        assert_eq!(Lock::read(&remembered).unwrap(), newest);
+    }
+
+    #[test]
+    fn what_took_its_place_is_remembered_but_not_for_locked() {
+        let (debian, lock, newest) = rotated();
+        obtain(&debian).kernel(&lock, false).unwrap();
+        debian.fail_update("no network");
+        let kernel = obtain(&debian).kernel(&lock, false).unwrap();
+        assert_eq!(kernel.release(), newest.release);
+        obtain(&debian).kernel(&lock, true).unwrap_err();
+    }
+
+    #[test]
+    fn locked_refuses_any_other_kernel() {
+        let (debian, lock, newest) = rotated();
+        let failure = obtain(&debian).kernel(&lock, true).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Refused);
+        assert!(failure.summary().contains("no longer has"), "{failure}");
+        assert!(!has_fetched(&debian, &newest));
+        assert!(!debian.cache.entry(&substitute_name(&lock)).exists());
+    }
+
+    #[test]
+    fn other_bytes_under_the_same_version_are_no_rotation() {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel(LOCKED, "7.3");
+        debian.offer_kernel("7.3.10+deb13-arm64", "7.3");
+        let changed = &lock.packages[2];
+        let changed = debian.package(&changed.name, &changed.version, "exit 0 # other bytes\n");
+        debian.withdraw(&lock.packages[2..3]);
+        debian.offer(&changed);
+        for locked in [false, true] {
+            let failure = obtain(&debian).kernel(&lock, locked).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Environment);
+            let summary = failure.summary();
+            assert!(summary.contains(&changed.package.sha256), "{summary}");
+            assert!(summary.contains("as the lock file names it"), "{summary}");
+        }
+        assert!(!has_fetched(&debian, &lock));
+    }
 }

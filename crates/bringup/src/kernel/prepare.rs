@@ -69,15 +69,26 @@ pub(crate) fn ensure(
         .help("`cargo bringup kernel update` finds a kernel that fits the toolbox"));
     }
     let entry = cache.make(&name, BYTES, |partial| {
-        unpack(toolbox, cache, lock, partial, progress)?;
-        let kernel = Kernel::at(partial.to_path_buf(), &lock.release);
-        recreate_metadata(toolbox, &kernel, progress)?;
-        let step = progress.step("symbols", "comparing them with the stock kernel's")?;
-        let proof = symbols::prove(&kernel)?;
-        step.done(&format!("{proof}: the metadata is the stock kernel's"));
-        Ok(())
+        make_ready(toolbox, cache, lock, partial, progress)
     })?;
     Ok(Kernel::at(entry, &lock.release))
+}
+
+/// Fills `folder` with the kernel, and fails unless its metadata is the stock kernel's.
+fn make_ready(
+    toolbox: &Toolbox,
+    cache: &Cache,
+    lock: &Lock,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<()> {
+    unpack(toolbox, cache, lock, folder, progress)?;
+    let kernel = Kernel::at(folder.to_path_buf(), &lock.release);
+    recreate_metadata(toolbox, &kernel, progress)?;
+    let step = progress.step("symbols", "comparing them with the stock kernel's")?;
+    let proof = symbols::prove(&kernel)?;
+    step.done(&format!("{proof}: the metadata is the stock kernel's"));
+    Ok(())
 }
 
 fn unpack(
@@ -148,4 +159,52 @@ fn make(toolbox: &Toolbox, kernel: &Kernel, target: &str, step: &Step) -> Result
         .program("make");
     make_arguments(&mut command, kernel.release());
     external::run(command.arg(target), step, Exit::Environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_debian::FakeDebian;
+
+    /// Makes a kernel ready whose recreated metadata exports this symbol from each crate.
+    fn made_ready(symbol: &str) -> Result<()> {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel("7.3.4+deb13-arm64", "7.3");
+        debian.fetch(&lock.packages).unwrap();
+        debian.let_make(&format!(
+            "mkdir -p build/rust\n\
+             for crate in core kernel helpers bindings; do\n\
+             echo 'EXPORT_SYMBOL_RUST_GPL({symbol});' > build/rust/exports_${{crate}}_generated.h\n\
+             done\n"
+        ));
+        let folder = debian.folder("kernel");
+        let made = make_ready(
+            &debian.toolbox,
+            &debian.cache,
+            &lock,
+            &folder,
+            &debian.progress,
+        );
+        // Only the proof may be what fails.
+        assert!(folder.join("build/rust").is_dir());
+        made
+    }
+
+    #[test]
+    fn a_kernel_is_ready_only_when_its_symbols_are_proven() {
+        made_ready(FakeDebian::SYMBOL).unwrap();
+        let failure = made_ready("_RNvCsB_6kernel1f").unwrap_err();
+        assert!(failure.summary().contains("symbols differ"), "{failure}");
+    }
+
+    #[test]
+    fn another_compiler_in_the_toolbox_is_refused_before_anything_is_made() {
+        let debian = FakeDebian::new();
+        let mut lock = debian.offer_kernel("7.3.4+deb13-arm64", "7.3");
+        lock.rustc = "rustc 1.99.0".into();
+        let made = ensure(&debian.toolbox, &debian.cache, &lock, &debian.progress);
+        let failure = made.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        assert!(failure.summary().contains("rustc 1.99.0"), "{failure}");
+    }
 }

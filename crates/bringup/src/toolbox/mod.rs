@@ -48,6 +48,8 @@ const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 #[derive(Clone, Debug)]
 pub(crate) struct Toolbox {
     root: PathBuf,
+    /// The program that runs others in it, and its first arguments.
+    sandbox: Vec<OsString>,
 }
 
 /// How a folder of the PC is mounted.
@@ -60,6 +62,7 @@ pub(crate) enum Access {
 /// A command to be run in the toolbox.
 #[derive(Debug)]
 pub(crate) struct ToolboxCommand {
+    sandbox: Vec<OsString>,
     options: Vec<OsString>,
 }
 
@@ -71,12 +74,21 @@ impl Toolbox {
 
     /// The toolbox in this folder.
     pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root }
+        let sandbox = vec!["bwrap".into()];
+        Self { root, sandbox }
+    }
+
+    /// A toolbox without content, whose sandbox is a shell script.
+    #[cfg(test)]
+    pub(crate) fn played_by(script: &Path, root: PathBuf) -> Self {
+        let sandbox = vec!["sh".into(), script.into()];
+        Self { root, sandbox }
     }
 
     /// Begins a command that sees nothing but the toolbox.
     pub(crate) fn enter(&self) -> ToolboxCommand {
         let mut command = ToolboxCommand {
+            sandbox: self.sandbox.clone(),
             options: Vec::new(),
         };
         command.options([
@@ -153,8 +165,9 @@ impl ToolboxCommand {
 
     /// The finished command; its arguments are added by the caller.
     pub(crate) fn program(self, name: &str) -> Command {
-        let mut command = Command::new("bwrap");
-        command.args(self.options).arg("--").arg(name);
+        let mut sandbox = self.sandbox.into_iter();
+        let mut command = Command::new(sandbox.next().unwrap_or_default());
+        command.args(sandbox).args(self.options).arg("--").arg(name);
         command
     }
 }
