@@ -184,27 +184,30 @@ fn explain(
     exit: Exit,
 ) -> Failure {
     let program = name(command);
-    let said = |words: &[&str]| {
-        let has = |line: &String| words.iter().any(|word| line.contains(word));
-        last.iter().any(has)
-    };
-    let failure = if said(&["No space left on device"]) {
-        Failure::new(
+    let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let said = |words: &[&str]| last.iter().any(|line| has(line, words));
+    let (failure, shown) = if said(&["No space left on device"]) {
+        let failure = Failure::new(
             Exit::Environment,
             format!("{program} ran out of disk space"),
         )
-        .help("free some space, then run the same command again; nothing half-made is kept")
+        .help("free some space, then run the same command again; nothing half-made is kept");
+        (failure, last.iter().collect::<Vec<_>>())
     } else if said(&UNREACHABLE) {
-        Failure::new(
+        let failure = Failure::new(
             Exit::Environment,
             format!("{program} could not reach the network"),
         )
-        .help("check the network, and http_proxy if there is one; then run the same command again")
+        .help("check the network, and http_proxy if there is one; then run the same command again");
+        // apt says it again for every file; the log has all of it.
+        let telling = last.iter().rfind(|line| has(line, &UNREACHABLE));
+        (failure, telling.into_iter().collect())
     } else {
-        Failure::new(exit, format!("{program} failed ({status})"))
+        let failure = Failure::new(exit, format!("{program} failed ({status})"));
+        (failure, last.iter().collect())
     };
     failure
-        .evidence(last.iter().map(|line| from_toolbox(line)))
+        .evidence(shown.into_iter().map(|line| from_toolbox(line)))
         .help(format!("all it printed is in {}", step.log().display()))
 }
 
@@ -229,4 +232,54 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         format!("{program} failed ({})", output.status),
     )
     .evidence(stderr.lines().map(str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Progress;
+
+    /// How the failure of a shell script is explained.
+    fn explained(script: &str) -> Failure {
+        let folder = tempfile::tempdir().unwrap();
+        let progress = Progress::new(false, folder.path().to_path_buf());
+        let step = progress.step("test", "a test").unwrap();
+        run(Command::new("sh").args(["-c", script]), &step, Exit::Build).unwrap_err()
+    }
+
+    #[test]
+    fn a_program_that_fails_has_the_callers_exit_code_and_shows_its_last_lines() {
+        let failure = explained("for i in $(seq 30); do echo $i; done; exit 1");
+        assert_eq!(failure.exit(), Exit::Build);
+        assert!(failure.summary().contains("sh failed"), "{failure}");
+        assert_eq!(failure.evidence_lines().len(), SHOWN);
+        assert_eq!(failure.evidence_lines().last().unwrap(), "30");
+    }
+
+    #[test]
+    fn a_full_disk_is_no_broken_build() {
+        let failure = explained("echo 'ld: x: No space left on device' >&2; echo y; exit 1");
+        assert_eq!(failure.exit(), Exit::Environment);
+        assert!(failure.summary().contains("disk space"), "{failure}");
+        assert_eq!(failure.evidence_lines().len(), 2);
+    }
+
+    #[test]
+    fn an_unreachable_server_is_said_once() {
+        let failure = explained(
+            "for i in 1 2 3; do echo Ign:$i; echo \"W: $i Could not connect to x\"; done;\n\
+             echo 'E: Some index files failed' >&2; exit 100",
+        );
+        assert_eq!(failure.exit(), Exit::Environment);
+        assert!(failure.summary().contains("the network"), "{failure}");
+        assert_eq!(failure.evidence_lines(), ["W: 3 Could not connect to x"]);
+        let helps = failure.help_lines().iter();
+        assert!(helps.into_iter().any(|line| line.contains("test.log")));
+    }
+
+    #[test]
+    fn a_compilers_path_is_said_as_the_pc_has_it() {
+        let failure = explained(&format!("echo ' --> {SOURCE}/kmod/x.rs:1'; exit 1"));
+        assert_eq!(failure.evidence_lines(), [" --> kmod/x.rs:1"]);
+    }
 }

@@ -77,6 +77,12 @@ impl Failure {
         &self.0.help
     }
 
+    /// The lines that show what happened.
+    #[cfg(test)]
+    pub(crate) fn evidence_lines(&self) -> &[String] {
+        &self.0.evidence
+    }
+
     /// Prints it on standard error.
     pub(crate) fn print(&self) {
         let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
