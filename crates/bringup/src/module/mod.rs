@@ -29,6 +29,18 @@ pub(crate) struct Built {
     pub(crate) stripped: PathBuf,
 }
 
+impl Built {
+    /// Whether it is what was built from the source of this stamp.
+    fn is_fresh(&self, stamp_file: &Path, source: &str) -> Result<bool> {
+        let is_there = self.full.is_file() && self.stripped.is_file();
+        Ok(is_there && is_fresh(stamp_file, &self.stamp(source)?))
+    }
+
+    fn stamp(&self, source: &str) -> Result<String> {
+        Ok(format!("{source} {}", sha256_of(&self.stripped)?))
+    }
+}
+
 /// Builds the driver for the stock kernel, unless nothing has changed since the last build.
 pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     let folder = setup.output_folder("module")?;
@@ -38,8 +50,7 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     };
     let stamp = source_stamp(setup)?;
     let stamp_file = folder.join("stamp");
-    let whole = |built: &Built| Ok(format!("{stamp} {}", sha256_of(&built.stripped)?));
-    if built.full.is_file() && built.stripped.is_file() && is_fresh(&stamp_file, &whole(&built)?) {
+    if built.is_fresh(&stamp_file, &stamp)? {
         return Ok(built);
     }
     // From nothing: make goes by the files' times, which tell neither that the kernel is another
@@ -48,17 +59,22 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     let step = progress.step("module", "building kmod")?;
     external::run(&mut make(setup, "module", &["modules"]), &step, Exit::Build)?;
     strip(setup, &step)?;
-    write_stamp(&stamp_file, &whole(&built)?)?;
+    write_stamp(&stamp_file, &built.stamp(&stamp)?)?;
     step.done(&format!("{FILE} for {}", setup.kernel.release()));
     Ok(built)
 }
 
 /// Digest over the source and the kernel that it is built for.
 fn source_stamp(setup: &Setup) -> Result<String> {
+    let repository = &setup.tools.repository;
+    stamp_of(&repository.kmod(), &repository.abi(), setup.kernel.folder())
+}
+
+fn stamp_of(kmod: &Path, abi: &Path, kernel: &Path) -> Result<String> {
     let stamp = Stamp::default()
-        .tree(&setup.tools.repository.kmod())?
-        .tree(&setup.tools.repository.abi())?
-        .text(&setup.kernel.folder().display().to_string());
+        .tree(kmod)?
+        .tree(abi)?
+        .text(&kernel.display().to_string());
     Ok(stamp.hex())
 }
 
@@ -106,4 +122,53 @@ fn strip(setup: &Setup, step: &Step) -> Result<()> {
         .arg(format!("{OUTPUT}/module/stripped-{FILE}"))
         .arg(format!("{OUTPUT}/module/{FILE}"));
     external::run(&mut command, step, Exit::Build)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_fresh_only_for_the_same_driver_abi_and_kernel() {
+        let guard = tempfile::tempdir().unwrap();
+        let (kmod, abi) = (guard.path().join("kmod"), guard.path().join("abi"));
+        for folder in [&kmod, &abi] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("a.rs"), "one").unwrap();
+        }
+        let stamp = |kernel: &str| stamp_of(&kmod, &abi, Path::new(kernel)).unwrap();
+        let first = stamp("/cache/kernel-1");
+        assert_eq!(stamp("/cache/kernel-1"), first);
+        assert_ne!(stamp("/cache/kernel-2"), first, "another kernel");
+        for folder in [&kmod, &abi] {
+            std::fs::write(folder.join("a.rs"), "two").unwrap();
+            assert_ne!(stamp("/cache/kernel-1"), first, "{}", folder.display());
+            std::fs::write(folder.join("a.rs"), "one").unwrap();
+        }
+        assert_eq!(stamp("/cache/kernel-1"), first);
+    }
+
+    #[test]
+    fn a_module_that_is_missing_changed_or_of_another_source_is_built_anew() {
+        let guard = tempfile::tempdir().unwrap();
+        let path = |name: &str| guard.path().join(name);
+        let built = Built {
+            full: path(FILE),
+            stripped: path("stripped"),
+        };
+        let stamp_file = path("stamp");
+        let is_fresh = |source: &str| built.is_fresh(&stamp_file, source).unwrap();
+        assert!(!is_fresh("source"), "nothing is there");
+        std::fs::write(&built.full, "full").unwrap();
+        std::fs::write(&built.stripped, "stripped").unwrap();
+        assert!(!is_fresh("source"), "no stamp");
+        write_stamp(&stamp_file, &built.stamp("source").unwrap()).unwrap();
+        assert!(is_fresh("source"));
+        assert!(!is_fresh("another source"));
+        std::fs::write(&built.stripped, "damaged").unwrap();
+        assert!(!is_fresh("source"), "changed after it was built");
+        std::fs::write(&built.stripped, "stripped").unwrap();
+        std::fs::remove_file(&built.full).unwrap();
+        assert!(!is_fresh("source"), "half of it is gone");
+    }
 }

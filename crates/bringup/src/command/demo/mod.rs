@@ -71,11 +71,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
         }
     }
     health?;
-    Ok(if report::passed(&tour) {
-        Exit::Ok
-    } else {
-        Exit::TestFailed
-    })
+    Ok(report::exit(&tour))
 }
 
 fn seconds(duration: Duration) -> String {

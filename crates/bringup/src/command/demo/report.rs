@@ -5,6 +5,8 @@
 use agent_wire::report::{Room, Status, Tour};
 use serde::Serialize;
 
+use crate::exit::Exit;
+
 /// What a board's tour found.
 #[derive(Debug, Serialize)]
 pub(super) struct Document<'a> {
@@ -14,7 +16,39 @@ pub(super) struct Document<'a> {
     pub(super) rooms: &'a [Room],
 }
 
-/// Whether every room passed: the stock kernel lacks nothing that a room would need.
-pub(super) fn passed(tour: &Tour) -> bool {
-    !tour.rooms.is_empty() && tour.count(Status::Passed) == tour.rooms.len()
+/// What the program's exit code must tell: every room must have passed, because the stock kernel
+/// lacks nothing that a room would need.
+pub(super) fn exit(tour: &Tour) -> Exit {
+    if !tour.rooms.is_empty() && tour.count(Status::Passed) == tour.rooms.len() {
+        Exit::Ok
+    } else {
+        Exit::TestFailed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit_of(rooms: &[Status]) -> Exit {
+        let room = |status: &Status| Room {
+            name: "ioctl".into(),
+            status: *status,
+            evidence: Vec::new(),
+            error: None,
+        };
+        exit(&Tour {
+            engine: "software".into(),
+            rooms: rooms.iter().map(room).collect(),
+        })
+    }
+
+    #[test]
+    fn every_room_must_have_passed() {
+        let (passed, failed, ignored) = (Status::Passed, Status::Failed, Status::Ignored);
+        assert_eq!(exit_of(&[passed, passed]), Exit::Ok);
+        assert_eq!(exit_of(&[passed, failed, passed]), Exit::TestFailed);
+        assert_eq!(exit_of(&[passed, ignored]), Exit::TestFailed);
+        assert_eq!(exit_of(&[]), Exit::TestFailed);
+    }
 }

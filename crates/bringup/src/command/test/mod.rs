@@ -31,11 +31,7 @@ pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
         summary.add(&format!("on {}", board.name), counts);
     }
     summary.print();
-    Ok(if summary.total().failed == 0 {
-        Exit::Ok
-    } else {
-        Exit::TestFailed
-    })
+    Ok(summary.exit())
 }
 
 /// The boards that were named, or all that can be emulated.

@@ -173,3 +173,93 @@ impl Observer for Listener<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: &str = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered \
+                           out; finished in 0.02s\n";
+
+    const QUIET: &str = "[    1.000000] dmacopy0: software engine\n";
+
+    fn ended(code: Option<i32>, signal: Option<i32>, error: Option<&str>, log: &str) -> Message {
+        Message::Ended {
+            program: 0,
+            code,
+            signal,
+            error: error.map(str::to_owned),
+            kernel_log: log.to_owned(),
+        }
+    }
+
+    /// What is counted when one program after the other prints this and ends so.
+    fn counted(programs: &[(&str, Message)]) -> (u64, u64, u64) {
+        let boards = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let boards = board_spec::Boards::find(&boards).unwrap();
+        let board = boards.board(boards.default_name()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let progress = Progress::new(false, folder.path().to_path_buf());
+        let step = progress.step("boot", "a test").unwrap();
+        let mut listener = Listener::new(&step, &board, vec!["ioctl".into()]);
+        for (stdout, end) in programs {
+            listener.message(&Message::Started { program: 0 });
+            // A line may come in two frames.
+            for half in stdout.as_bytes().chunks(stdout.len() / 2 + 1) {
+                listener.message(&Message::Output {
+                    program: 0,
+                    stream: Stream::Stdout,
+                    bytes: half.to_vec(),
+                });
+            }
+            listener.message(end);
+        }
+        let Counts {
+            passed,
+            failed,
+            ignored,
+        } = listener.counts;
+        (passed, failed, ignored)
+    }
+
+    #[test]
+    fn what_the_harness_counted_is_counted() {
+        let good = (SUMMARY, ended(Some(0), None, None, QUIET));
+        assert_eq!(counted(std::slice::from_ref(&good)), (3, 0, 1));
+        assert_eq!(counted(&[good.clone(), good]), (6, 0, 2));
+    }
+
+    #[test]
+    fn tests_that_failed_are_not_counted_twice() {
+        let failed = SUMMARY.replace("ok. 3 passed; 0 failed", "FAILED. 2 passed; 1 failed");
+        let end = ended(Some(101), None, None, QUIET);
+        assert_eq!(counted(&[(&failed, end)]), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_complaint_of_the_kernel_fails_a_program_that_passed() {
+        let log = format!("{QUIET}[    1.100000] WARNING: CPU: 0 PID: 1 at mm/slub.c:1\n");
+        let end = ended(Some(0), None, None, &log);
+        assert_eq!(counted(&[(SUMMARY, end)]), (3, 1, 1));
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_properly_has_failed() {
+        for end in [
+            ended(None, Some(11), None, QUIET),
+            ended(Some(1), None, None, QUIET),
+            ended(None, Some(9), Some("killed after 120 s"), QUIET),
+            ended(Some(0), None, Some("cannot wait for the program"), QUIET),
+        ] {
+            assert_eq!(counted(&[(SUMMARY, end.clone())]), (3, 1, 1), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_without_a_summary_has_failed_even_after_one_that_had_it() {
+        let silent = ("running 3 tests\n", ended(Some(0), None, None, QUIET));
+        assert_eq!(counted(std::slice::from_ref(&silent)), (0, 1, 0));
+        let good = (SUMMARY, ended(Some(0), None, None, QUIET));
+        assert_eq!(counted(&[good, silent]), (3, 1, 1));
+    }
+}

@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
 
 /// How the harness's summary line begins.
@@ -82,6 +83,14 @@ impl Summary {
             .fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts))
     }
 
+    /// What the program's exit code must tell.
+    pub(super) fn exit(&self) -> Exit {
+        match self.total() {
+            Counts { failed: 0, .. } => Exit::Ok,
+            _ => Exit::TestFailed,
+        }
+    }
+
     /// Prints a line per part and one for all.
     pub(super) fn print(&self) {
         anstream::println!();
@@ -134,6 +143,16 @@ mod tests {
         assert_eq!((counts.passed, counts.failed, counts.ignored), (5, 2, 1));
         assert_eq!(Counts::parse(&counts.line()), Some(counts));
         assert_eq!(Counts::parse("running 3 tests"), None);
+    }
+
+    #[test]
+    fn one_failed_test_of_any_part_is_told_by_the_exit_code() {
+        let mut summary = Summary::default();
+        summary.add("first", Counts::one(true));
+        assert_eq!(summary.exit(), Exit::Ok);
+        summary.add("second", Counts::one(false));
+        summary.add("third", Counts::one(true));
+        assert_eq!(summary.exit(), Exit::TestFailed);
     }
 
     #[test]
