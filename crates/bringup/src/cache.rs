@@ -322,6 +322,18 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_lacks_a_file_is_damaged() {
+        let (_guard, cache) = cache();
+        let entry = cache.folder("thing").unwrap();
+        let (there, gone) = (Path::new("there"), Path::new("gone"));
+        std::fs::write(entry.join(there), "x").unwrap();
+        Cache::require_whole(&entry, &[there]).unwrap();
+        let failure = Cache::require_whole(&entry, &[there, gone]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        assert!(failure.summary().contains("lacks gone"), "{failure}");
+    }
+
+    #[test]
     fn a_folder_with_other_things_in_it_is_not_adopted() {
         let guard = tempfile::tempdir().unwrap();
         std::fs::write(guard.path().join("letter.txt"), "x").unwrap();

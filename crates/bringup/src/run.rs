@@ -98,7 +98,27 @@ pub(crate) fn boot(
 /// Builds what the board boots from.
 fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
     let board = job.board;
-    let mut files = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
+    let modules = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
+    let (files, plan) = packed(job, modules);
+    let name = format!("board/{}", board.name);
+    let folder = setup.output_folder(&name)?;
+    let agent = path_on_board(job.agent);
+    initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
+    // An oops in the driver ends the boot with its trace, instead of a board that does nothing.
+    let mut kernel_arguments = ["quiet", "oops=panic"].map(str::to_owned).to_vec();
+    kernel_arguments.extend(job.kernel_arguments.iter().cloned());
+    Ok(Images {
+        kernel: Path::new(KERNEL).join(setup.kernel.image()),
+        initramfs: Path::new(OUTPUT).join(name).join("initramfs.cpio"),
+        device_tree: device_tree::build(setup, board, step)?,
+        kernel_arguments,
+    })
+}
+
+/// What the initramfs holds besides the agent's link, and the plan. The driver is loaded after the
+/// board's own modules.
+fn packed(job: &Job<'_>, board_modules: Vec<Packed>) -> (Vec<Packed>, Plan) {
+    let mut files = board_modules;
     files.push(Packed {
         from: job.module.to_path_buf(),
         to: format!("{MODULE_FOLDER}/{}", module::FILE),
@@ -115,24 +135,12 @@ fn assemble(setup: &Setup, job: &Job<'_>, step: &Step) -> Result<Images> {
         limit_seconds: PROGRAM.as_secs(),
     };
     let plan = Plan {
-        port: board.agent.port.clone(),
+        port: job.board.agent.port.clone(),
         modules,
         programs: job.commands.iter().map(program).collect(),
         keep_running: job.keep_running,
     };
-    let name = format!("board/{}", board.name);
-    let folder = setup.output_folder(&name)?;
-    let agent = path_on_board(job.agent);
-    initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
-    // An oops in the driver ends the boot with its trace, instead of a board that does nothing.
-    let mut kernel_arguments = ["quiet", "oops=panic"].map(str::to_owned).to_vec();
-    kernel_arguments.extend(job.kernel_arguments.iter().cloned());
-    Ok(Images {
-        kernel: Path::new(KERNEL).join(setup.kernel.image()),
-        initramfs: Path::new(OUTPUT).join(name).join("initramfs.cpio"),
-        device_tree: device_tree::build(setup, board, step)?,
-        kernel_arguments,
-    })
+    (files, plan)
 }
 
 /// Which exit code a failed boot means, and what the console said last.
@@ -156,11 +164,51 @@ fn failure(board: &Board, error: hil::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn exit_of(error: hil::Error) -> Exit {
+    fn default_board() -> Board {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
         let boards = board_spec::Boards::find(&folder).unwrap();
-        let board = boards.board(boards.default_name()).unwrap();
-        failure(&board, error).exit()
+        boards.board(boards.default_name()).unwrap()
+    }
+
+    fn exit_of(error: hil::Error) -> Exit {
+        failure(&default_board(), error).exit()
+    }
+
+    #[test]
+    fn the_driver_is_loaded_last_and_every_program_is_packed() {
+        let board = default_board();
+        let job = Job {
+            board: &board,
+            module: Path::new("/out/module/stripped-dmacopy.ko"),
+            agent: Path::new("/out/agent"),
+            programs: vec!["/out/tests/ioctl".into()],
+            commands: vec![vec![
+                "/bringup/bin/ioctl".into(),
+                "--include-ignored".into(),
+            ]],
+            kernel_arguments: Vec::new(),
+            keep_running: true,
+        };
+        let from_kernel = ["/lib/modules/7/b.ko.xz", "/lib/modules/7/a.ko.xz"];
+        let modules = from_kernel.map(|to| Packed {
+            from: "/kernel/x".into(),
+            to: to.to_owned(),
+        });
+        let (files, plan) = packed(&job, modules.to_vec());
+        let driver = "/lib/modules/bringup/dmacopy.ko";
+        assert_eq!(plan.modules, [from_kernel[0], from_kernel[1], driver]);
+        let places: Vec<_> = files.iter().map(|file| file.to.as_str()).collect();
+        let programs = ["/bringup/bin/ioctl", "/bringup/bin/agent"];
+        assert_eq!(places[..3], plan.modules);
+        assert_eq!(places[3..], programs);
+        assert_eq!(files[2].from, job.module);
+        assert_eq!(plan.programs.len(), 1);
+        assert_eq!(plan.programs[0].command, job.commands[0]);
+        assert_eq!(plan.programs[0].limit_seconds, PROGRAM.as_secs());
+        assert_eq!(
+            (plan.port, plan.keep_running),
+            (board.agent.port.clone(), true)
+        );
     }
 
     #[test]

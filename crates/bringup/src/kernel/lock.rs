@@ -155,9 +155,48 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.lock");
+        for bad in [
+            "",
+            "ab",
+            &"AB".repeat(32),
+            &"xy".repeat(32),
+            &"ab".repeat(33),
+        ] {
+            let mut lock = lock();
+            lock.packages[0].sha256 = bad.into();
+            lock.write(&path).unwrap();
+            let failure = Lock::read(&path).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Refused, "{bad:?}");
+            assert!(failure.summary().contains("sha256"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_lock_file_that_is_missing_or_has_an_unknown_field_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.lock");
+        let refused = || {
+            let failure = Lock::read(&path).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Refused);
+            assert!(failure.help_lines()[0].contains("kernel update"));
+        };
+        refused();
+        lock().write(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("suite =", "suit =")).unwrap();
+        refused();
+    }
+
+    #[test]
     fn another_hash_is_another_kernel() {
         let mut other = lock();
         other.packages[0].sha256 = "cd".repeat(32);
+        assert_ne!(other.stamp().key(), lock().stamp().key());
+        let mut other = lock();
+        other.release = "7.3.5+deb13-arm64".into();
         assert_ne!(other.stamp().key(), lock().stamp().key());
     }
 }

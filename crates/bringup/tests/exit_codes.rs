@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The program's exit codes and where it prints what, as a script sees them. Nothing here needs the
+//! toolbox, the network or more than an empty cache.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A checkout with one board, and an empty cache beside it.
+struct Checkout {
+    guard: tempfile::TempDir,
+}
+
+impl Checkout {
+    fn new() -> Self {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path().join("checkout");
+        for folder in ["kmod", "boards/some-board"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let board = "title = \"Some Board\"\ncompatible = [\"some,board\"]\n[kernel]\n\
+                     [console]\ndevice = \"ttyS0\"\nbaud = 115200\n[agent]\nport = \"ttyS1\"\n";
+        for (name, text) in [
+            ("kmod/Kbuild", ""),
+            ("boards/boards.toml", "default = \"some-board\"\n"),
+            ("boards/some-board/board.toml", board),
+        ] {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        Self { guard }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.guard.path().join("checkout")
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.guard.path().join("cache")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bringup"));
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env("BRINGUP_CACHE", self.cache())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Requires this exit code, an empty standard output, and these words in the error.
+fn assert_fails(output: &Output, code: i32, words: &str) {
+    let stderr = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(words), "{stderr}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
+#[test]
+fn a_result_goes_to_standard_output_and_the_exit_code_is_0() {
+    let output = Checkout::new().run(&["boards", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let boards: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(boards[0]["name"], "some-board");
+    assert_eq!(boards[0]["emulated"], false);
+}
+
+#[test]
+fn a_result_that_cannot_be_printed_is_an_error() {
+    let checkout = Checkout::new();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = checkout.command(&["boards"]).stdout(full).output().unwrap();
+    assert_fails(&output, 3, "cannot write to standard output");
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let checkout = Checkout::new();
+    assert_fails(&checkout.run(&["demo", "--nonsense"]), 2, "--nonsense");
+    assert_fails(&checkout.run(&["kernel"]), 2, "Usage");
+}
+
+#[test]
+fn a_refused_request_is_2_and_spends_no_time() {
+    let checkout = Checkout::new();
+    for command in ["demo", "test"] {
+        let output = checkout.run(&[command, "--board", "some-bord"]);
+        assert_fails(&output, 2, "did you mean some-board");
+    }
+    assert!(!checkout.cache().exists(), "the cache was made");
+    let mut outside = checkout.command(&["boards"]);
+    let outside = outside.current_dir(checkout.guard.path()).output().unwrap();
+    assert_fails(&outside, 2, "not within a checkout");
+    let mut relative = checkout.command(&["clean", "--cache"]);
+    let relative = relative.env("BRINGUP_CACHE", "cache").output().unwrap();
+    assert_eq!(relative.status.code(), Some(2), "{}", stderr(&relative));
+}
+
+#[test]
+fn a_board_file_that_is_wrong_is_2_and_named() {
+    let checkout = Checkout::new();
+    let file = checkout.root().join("boards/some-board/board.toml");
+    std::fs::write(file, "title = 1\n").unwrap();
+    assert_fails(&checkout.run(&["boards"]), 2, "board.toml");
+}
+
+#[test]
+fn what_this_pc_lacks_is_3() {
+    let checkout = Checkout::new();
+    let output = checkout
+        .command(&["doctor", "--json"])
+        .env("PATH", checkout.guard.path())
+        .env_remove("BRINGUP_DEBIAN_MIRROR")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["ok"], false);
+}
+
+#[test]
+fn a_cache_is_emptied_of_what_is_the_kits_and_of_nothing_else() {
+    let checkout = Checkout::new();
+    let entry = |name: &str| checkout.cache().join(name);
+    // The first run makes the folder a cache.
+    assert!(checkout.run(&["clean", "--cache"]).status.success());
+    for folder in ["archive/packages", "photos", ".bringup-x"] {
+        std::fs::create_dir_all(entry(folder)).unwrap();
+    }
+    std::fs::create_dir_all(checkout.root().join("target/bringup/log")).unwrap();
+    std::fs::create_dir_all(checkout.root().join("target/debug")).unwrap();
+    assert!(checkout.run(&["clean"]).status.success());
+    assert!(!checkout.root().join("target/bringup").exists());
+    assert!(checkout.root().join("target/debug").exists());
+    assert!(entry("archive").exists(), "only --cache removes it");
+    assert!(checkout.run(&["clean", "--cache"]).status.success());
+    assert!(!entry("archive").exists() && !entry(".bringup-x").exists());
+    assert!(entry("photos").exists());
+    assert!(Path::new(&entry("CACHEDIR.TAG")).exists());
+}
