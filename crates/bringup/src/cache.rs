@@ -6,6 +6,7 @@
 //! carries an entry's name is complete, whatever interrupted an earlier run. See
 //! [`crate::lock`] for how runs keep out of each other's way.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 # This folder is the cache of bringup. `cargo bringup clean --cache` empties it.
 ";
 
+/// The file that runs lock.
+const LOCK: &str = "lock";
+
 /// How the names of temporary folders begin.
 const TEMPORARY: &str = ".bringup-";
 
@@ -42,7 +46,8 @@ impl Cache {
         Self::at(Self::location()?)
     }
 
-    /// The cache in this folder, which is made, or must be empty or one already.
+    /// The cache in this folder, which is made, or must be empty or one already, be it one that
+    /// has lost its tag.
     pub(crate) fn at(root: PathBuf) -> Result<Self> {
         let unusable = || format!("cannot make the cache folder {}", root.display());
         let elsewhere = |failure: Failure| failure.help("BRINGUP_CACHE chooses another place");
@@ -51,8 +56,11 @@ impl Cache {
             .map_err(elsewhere)?;
         let tag = root.join(TAG);
         if !tag.is_file() {
-            let mut content = std::fs::read_dir(&root).or_environment(unusable)?;
-            if content.next().is_some() {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(&root).or_environment(unusable)? {
+                names.push(entry.or_environment(unusable)?.file_name());
+            }
+            if !names.is_empty() && !is_untagged_cache(&names) {
                 return Err(elsewhere(Failure::new(
                     Exit::Refused,
                     format!("{} is not empty, and no cache of this kit", root.display()),
@@ -119,7 +127,7 @@ impl Cache {
 
     /// The file that runs lock.
     pub(crate) fn lock_file(&self) -> PathBuf {
-        self.root.join("lock")
+        self.root.join(LOCK)
     }
 
     /// Whether `name` is what this program gives an entry, so that it may remove it.
@@ -212,6 +220,13 @@ impl Cache {
         )
         .help("free some space, or set BRINGUP_CACHE to a folder on a larger disk"))
     }
+}
+
+/// Whether a folder with this content is a cache all the same. The lock must be there: a folder
+/// named `archive` or `cargo` alone may be anybody's.
+fn is_untagged_cache(names: &[OsString]) -> bool {
+    let is_ours = |name: &OsString| name == LOCK || Cache::is_entry(&name.to_string_lossy());
+    names.iter().any(|name| name == LOCK) && names.iter().all(is_ours)
 }
 
 /// Bytes as a person reads them.
@@ -340,6 +355,21 @@ mod tests {
         let failure = Cache::at(guard.path().to_path_buf()).unwrap_err();
         assert_eq!(failure.exit(), Exit::Refused);
         assert!(failure.summary().contains("not empty"), "{failure}");
+    }
+
+    #[test]
+    fn a_cache_that_has_lost_its_tag_is_adopted_and_what_only_resembles_one_is_not() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path().to_path_buf();
+        std::fs::create_dir(root.join("archive")).unwrap();
+        assert!(Cache::at(root.clone()).is_err(), "it was never locked");
+        std::fs::write(root.join(LOCK), "pid 1: bringup demo\n").unwrap();
+        std::fs::write(root.join("letter.txt"), "x").unwrap();
+        assert!(Cache::at(root.clone()).is_err(), "a letter is in it");
+        std::fs::remove_file(root.join("letter.txt")).unwrap();
+        std::fs::create_dir(root.join("toolbox-a97fa7f77fe4.partial")).unwrap();
+        Cache::at(root.clone()).unwrap();
+        assert!(root.join(TAG).is_file());
     }
 
     #[test]
