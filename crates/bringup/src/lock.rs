@@ -70,9 +70,10 @@ impl Lock {
                 let mut holder = String::new();
                 // Who holds it is a courtesy; without it the wait is the same.
                 let _ = file.read_to_string(&mut holder);
+                let holder = holder_at_work(&holder)
+                    .map_or_else(String::new, |holder| format!(" ({holder})"));
                 progress.note(&format!(
-                    "another run is at work ({}); waiting for it, Ctrl-C gives up",
-                    holder.trim()
+                    "another run is at work{holder}; waiting for it, Ctrl-C gives up"
                 ));
                 Flock::lock(file, mode.waiting())
                     .map_err(|(_, errno)| errno)
@@ -110,6 +111,17 @@ impl Lock {
     }
 }
 
+/// Who wrote that it holds the lock, unless it has ended: then another holds it now, one that
+/// inherited it or one that shared it.
+fn holder_at_work(text: &str) -> Option<&str> {
+    let holder = text.trim();
+    let (pid, _) = holder.strip_prefix("pid ")?.split_once(':')?;
+    let pid: u32 = pid.parse().ok()?;
+    Path::new(&format!("/proc/{pid}"))
+        .exists()
+        .then_some(holder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +155,17 @@ mod tests {
         let holder = std::fs::read_to_string(&path).unwrap();
         let expected = format!("pid {}: bringup", std::process::id());
         assert!(holder.starts_with(&expected), "{holder}");
+        assert_eq!(holder_at_work(&holder), Some(holder.trim()));
+    }
+
+    #[test]
+    fn a_holder_that_has_ended_is_not_named() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        assert_eq!(holder_at_work(&format!("pid {dead}: bringup demo\n")), None);
+        for text in ["", "pid ", "pid x: y", "somebody"] {
+            assert_eq!(holder_at_work(text), None, "{text}");
+        }
     }
 }
