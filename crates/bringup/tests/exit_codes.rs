@@ -101,6 +101,8 @@ fn a_refused_request_is_2_and_spends_no_time() {
         let output = checkout.run(&[command, "--board", "some-bord"]);
         assert_fails(&output, 2, "did you mean some-board");
     }
+    let output = checkout.run(&["module", "build", "--kernel", "/dev"]);
+    assert_fails(&output, 2, "/dev is no kernel build folder");
     assert!(!checkout.cache().exists(), "the cache was made");
     let mut outside = checkout.command(&["boards"]);
     let outside = outside.current_dir(checkout.guard.path()).output().unwrap();

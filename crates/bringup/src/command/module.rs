@@ -26,6 +26,7 @@ fn build(options: &Build, progress: &Progress) -> Result<std::path::PathBuf> {
         let setup = Setup::new(choices, progress)?;
         return module::build(&setup, progress).map(|built| built.full);
     }
+    module::foreign::require_prepared(&options.kernel)?;
     let setup = ToolboxSetup::new(choices, progress)?;
     module::foreign::build(&setup, &options.kernel, progress)
 }

@@ -13,6 +13,9 @@ use crate::progress::Progress;
 use crate::setup::ToolboxSetup;
 use crate::toolbox::{Access, OUTPUT, SOURCE};
 
+/// What every build folder holds once `make modules_prepare` has run on it.
+const PREPARED: [&str; 3] = [".config", "Makefile", "include/config/kernel.release"];
+
 /// A kernel build folder that has been looked at.
 struct Tree {
     folder: PathBuf,
@@ -24,13 +27,8 @@ struct Tree {
 pub(crate) fn build(setup: &ToolboxSetup, folder: &Path, progress: &Progress) -> Result<PathBuf> {
     let rustc = toolbox_rustc(&setup.toolbox)?;
     let tree = examine(folder, &rustc).map_err(|what| {
-        Failure::new(
-            Exit::Refused,
-            format!("cannot build for {}: {what}", folder.display()),
-        )
-        .help(
-            "--kernel wants an arm64 kernel's build folder on which `make modules_prepare` has run",
-        )
+        let what = format!("cannot build for {}: {what}", folder.display());
+        how_to_prepare(Failure::new(Exit::Refused, what))
     })?;
     let step = progress.step("module", &format!("building kmod for {}", tree.release))?;
     let name = format!("module-{}", tree.release);
@@ -58,6 +56,39 @@ pub(crate) fn build(setup: &ToolboxSetup, folder: &Path, progress: &Progress) ->
     external::run(&mut command, &step, Exit::Build)?;
     step.done(&format!("{FILE} for {}", tree.release));
     Ok(output.join(FILE))
+}
+
+/// Refuses what is no prepared build folder at all, before a toolbox is made for it.
+pub(crate) fn require_prepared(folder: &Path) -> Result<()> {
+    let lacks: Vec<_> = PREPARED
+        .into_iter()
+        .filter(|name| !folder.join(name).is_file())
+        .collect();
+    let folder = folder.display();
+    let what = match lacks[..] {
+        [] => return Ok(()),
+        _ if lacks.len() == PREPARED.len() => {
+            format!(
+                "{folder} is no kernel build folder: it lacks {}",
+                lacks.join(", ")
+            )
+        }
+        _ => format!(
+            "the kernel build folder {folder} is not prepared for modules: it lacks {}",
+            lacks.join(", ")
+        ),
+    };
+    Err(how_to_prepare(Failure::new(Exit::Refused, what)))
+}
+
+fn how_to_prepare(failure: Failure) -> Failure {
+    failure
+        .help(
+            "to make one, put a configuration with CONFIG_RUST=y into FOLDER/.config, then run in \
+             the kernel's source, with the toolbox's compilers: `make O=FOLDER ARCH=arm64 \
+             CROSS_COMPILE=aarch64-linux-gnu- olddefconfig modules_prepare`",
+        )
+        .help("without --kernel the driver is built for the stock kernel of the lock file")
 }
 
 /// Why a folder will not do is said before anything is built.
@@ -144,6 +175,31 @@ mod tests {
         let path = folder.join(".config");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_prepared_build_folder_is_told_what_it_lacks_and_how_to_make_one() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = guard.path();
+        let refused = || {
+            let failure = require_prepared(folder).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Refused);
+            assert!(failure.help_lines()[0].contains("modules_prepare"));
+            failure.summary()
+        };
+        let summary = refused();
+        assert!(summary.contains("is no kernel build folder"), "{summary}");
+        for name in PREPARED {
+            assert!(summary.contains(name), "{summary}");
+        }
+        std::fs::write(folder.join(".config"), "CONFIG_RUST=y\n").unwrap();
+        let summary = refused();
+        assert!(summary.contains("not prepared for modules"), "{summary}");
+        assert!(summary.ends_with("it lacks Makefile, include/config/kernel.release"));
+        std::fs::write(folder.join("Makefile"), "").unwrap();
+        std::fs::create_dir_all(folder.join("include/config")).unwrap();
+        std::fs::write(folder.join("include/config/kernel.release"), "7\n").unwrap();
+        require_prepared(folder).unwrap();
     }
 
     #[test]
