@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `bringup doctor`: what this PC has and lacks. It fetches nothing, and makes nothing but the
-//! cache's folder.
+//! `bringup doctor`: what this PC has and lacks. It fetches nothing but what tells that the mirror
+//! has the suites, and makes nothing but the cache's folder.
 
 use std::process::Command;
 
@@ -74,7 +74,7 @@ pub(super) fn run(options: &Json) -> Result<Exit> {
     findings.extend(host_packages());
     findings.push(sandbox());
     findings.extend(subordinate_ids());
-    findings.push(debian_mirror());
+    findings.push(debian_mirror(&repository)?);
     findings.extend(cache_and_contents(&repository)?);
     let ok = findings
         .iter()
@@ -212,18 +212,44 @@ fn subordinate_ids() -> Option<Finding> {
     )
 }
 
-fn debian_mirror() -> Finding {
-    match mirror::find() {
-        Ok(mirror) => Finding::new("mirror", State::Ok, mirror),
+fn debian_mirror(repository: &Repository) -> Result<Finding> {
+    let mirror = match mirror::find() {
+        Ok(mirror) => mirror,
         Err(failure) => {
             let finding = Finding::new("mirror", State::Problem, failure.summary());
-            failure
-                .help_lines()
-                .first()
-                .into_iter()
-                .fold(finding, |f, help| f.mend(help.clone()))
+            let helps = failure.help_lines().first().into_iter();
+            return Ok(helps.fold(finding, |f, help| f.mend(help.clone())));
+        }
+    };
+    if !mirror::can_fetch() {
+        let why = format!("{mirror}, which was not asked, because this PC has no apt");
+        return Ok(Finding::new("mirror", State::Ok, why));
+    }
+    let mut suites = vec![toolbox::SUITE.to_owned()];
+    // What is wrong with the lock file is a finding of its own.
+    suites.extend(Lock::read(&repository.kernel_lock()).map(|lock| lock.suite));
+    suites.dedup();
+    mirror_finding(&mirror, &suites, |suite| {
+        mirror::ask(&mirror, suite, mirror::fetch)
+    })
+}
+
+fn mirror_finding(
+    mirror: &str,
+    suites: &[String],
+    ask: impl Fn(&str) -> Result<std::result::Result<(), String>>,
+) -> Result<Finding> {
+    for suite in suites {
+        if let Err(why) = ask(suite)? {
+            let why = format!("{mirror} does not offer {suite}: {why}");
+            // Which of the two it is, only a person can tell.
+            let mend = "check the network and http_proxy, or \
+                        export BRINGUP_DEBIAN_MIRROR=http://another.example/debian";
+            return Ok(Finding::new("mirror", State::Problem, why).mend(mend));
         }
     }
+    let why = format!("{mirror} offers {}", suites.join(" and "));
+    Ok(Finding::new("mirror", State::Ok, why))
 }
 
 fn cache_and_contents(repository: &Repository) -> Result<Vec<Finding>> {
@@ -319,6 +345,44 @@ fn kernel_finding(cache: &Cache, lock: &Lock) -> Finding {
         Err(failure) => {
             let finding = Finding::new("kernel", State::Problem, failure.summary());
             finding.mend("cargo bringup clean --cache")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_must_offer_every_suite() {
+        let suites = ["trixie", "trixie-backports"].map(str::to_owned);
+        let finding = |missing: &str| {
+            let ask = |suite: &str| {
+                let answer = if suite == missing {
+                    Err("404  Not Found".into())
+                } else {
+                    Ok(())
+                };
+                Ok(answer)
+            };
+            mirror_finding("http://mirror.example/debian", &suites, ask).unwrap()
+        };
+        let good = finding("none");
+        assert_eq!((good.state, good.mend), (State::Ok, None));
+        assert!(
+            good.why.contains("trixie and trixie-backports"),
+            "{}",
+            good.why
+        );
+        for suite in &suites {
+            let bad = finding(suite);
+            assert_eq!(bad.state, State::Problem);
+            assert!(
+                bad.why.contains(&format!("does not offer {suite}: 404")),
+                "{}",
+                bad.why
+            );
+            assert!(bad.mend.unwrap().contains("BRINGUP_DEBIAN_MIRROR"));
         }
     }
 }
