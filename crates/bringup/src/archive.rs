@@ -17,7 +17,7 @@ use crate::external;
 use crate::failure::{Failure, OrFail, Result};
 use crate::progress::Step;
 use crate::stamp::sha256_of;
-use crate::toolbox::{ARCHIVE, Access, Toolbox};
+use crate::toolbox::{ARCHIVE, Access, SUITE, Toolbox};
 
 /// One version of one package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,11 @@ impl<'a> Archive<'a> {
             "update",
         ]);
         external::run(&mut update, step, Exit::Environment).map_err(|failure| {
+            let failure = if lacks_suite(&failure) {
+                no_such_suite(mirror, suite, step)
+            } else {
+                failure
+            };
             failure.help(format!(
                 "the Debian mirror is {mirror}; BRINGUP_DEBIAN_MIRROR chooses another"
             ))
@@ -201,6 +206,24 @@ impl<'a> Archive<'a> {
         }
         command
     }
+}
+
+/// Whether this is how apt fails when the mirror answers, but not for the suite.
+fn lacks_suite(failure: &Failure) -> bool {
+    let says_so = |line: &String| line.contains("does not have a Release file");
+    failure.evidence_lines().iter().any(says_so)
+}
+
+fn no_such_suite(mirror: &str, suite: &str, step: &Step) -> Failure {
+    Failure::new(Exit::Refused, format!("{mirror} has no suite {suite}"))
+        .help(format!(
+            "the suites of the toolbox's release are {SUITE}, {SUITE}-updates and \
+             {SUITE}-backports; kernels with CONFIG_RUST are in {SUITE}-backports"
+        ))
+        .help(format!(
+            "all that apt printed is in {}",
+            step.log().display()
+        ))
 }
 
 /// A file in the cache that holds this package, if it is there; one with a wrong hash is refused.
@@ -333,6 +356,23 @@ mod tests {
         debian.deliver(&packages[1], "exit 0 # y\n");
         debian.fetch(&packages).unwrap();
         assert!(all_cached(&debian.cache, &packages).unwrap());
+    }
+
+    #[test]
+    fn a_suite_that_does_not_exist_is_refused_with_those_that_do() {
+        let debian = FakeDebian::new();
+        debian.fail_update(
+            "Err:3 x Release\n  404  Not Found\n\
+             E: The repository 'x nonsuite Release' does not have a Release file.\n",
+        );
+        let failure = debian.archive("nonsuite").unwrap_err();
+        assert_eq!(failure.exit(), Exit::Refused);
+        let summary = failure.summary();
+        assert!(summary.ends_with("has no suite nonsuite"), "{summary}");
+        assert!(failure.help_lines()[0].contains("trixie-backports"));
+        debian.fail_update("E: Could not resolve x\n");
+        let failure = debian.archive("trixie").unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
     }
 
     #[test]

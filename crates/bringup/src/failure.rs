@@ -78,7 +78,6 @@ impl Failure {
     }
 
     /// The lines that show what happened.
-    #[cfg(test)]
     pub(crate) fn evidence_lines(&self) -> &[String] {
         &self.0.evidence
     }

@@ -119,6 +119,9 @@ fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
     let obtain = obtain(&setup, progress);
     let archive = obtain.refresh(&suite, &step)?;
     let series = options.series.as_deref();
+    if let Some(series) = series {
+        select::require_series(&archive, &suite, series)?;
+    }
     let lock = select::newest(
         &archive,
         &setup.toolbox,

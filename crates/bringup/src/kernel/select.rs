@@ -34,7 +34,8 @@ pub(crate) fn newest(
 ) -> Result<Lock> {
     let rustc = toolbox_rustc(toolbox)?;
     let mut rejected = Vec::new();
-    for candidate in candidates(&archive.names("linux-headers-")?, series) {
+    let names = archive.names("linux-headers-")?;
+    for candidate in candidates(&names, series) {
         match examine(&candidate, archive, toolbox, cache, &rustc, step)? {
             Ok(packages) => {
                 return Ok(Lock {
@@ -56,7 +57,37 @@ pub(crate) fn newest(
         Exit::Environment,
         format!("{suite} carries no {which} that Rust modules can be built for"),
     )
-    .evidence(rejected))
+    .evidence(rejected)
+    .help(which_series(&names)))
+}
+
+/// Refuses a series that the archive does not have.
+pub(crate) fn require_series(archive: &Archive<'_>, suite: &str, series: &str) -> Result<()> {
+    let names = archive.names("linux-headers-")?;
+    if candidates(&names, Some(series)).is_empty() {
+        let what = format!("{suite} has no kernel of series {series}");
+        return Err(Failure::new(Exit::Refused, what).help(which_series(&names)));
+    }
+    Ok(())
+}
+
+/// Says which series there are, and how to take one.
+fn which_series(names: &[String]) -> String {
+    let mut series: Vec<_> = candidates(names, None)
+        .iter()
+        .map(Candidate::series)
+        .collect();
+    series.dedup();
+    if series.is_empty() {
+        return "the suite has no arm64 kernels; `cargo bringup kernel update --suite SUITE` looks \
+                in another"
+            .to_owned();
+    }
+    format!(
+        "the suite has series {}; `cargo bringup kernel update` takes the newest, --series X.Y \
+         that one",
+        series.join(", ")
+    )
 }
 
 /// A kernel release that the archive has headers for.
@@ -176,6 +207,7 @@ pub(crate) fn rustc_of(config: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_debian::FakeDebian;
 
     #[test]
     fn the_newest_plain_kernel_comes_first() {
@@ -205,6 +237,44 @@ mod tests {
         );
         assert_eq!(releases(Some("7.2")), ["7.2.12+deb13-arm64"]);
         assert_eq!(releases(Some("7")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_series_that_does_not_exist_is_refused_with_those_that_do() {
+        let debian = FakeDebian::new();
+        let suite = "trixie-backports";
+        let refused = |series| {
+            let archive = debian.archive(suite).unwrap();
+            require_series(&archive, suite, series).map_err(|failure| {
+                assert_eq!(failure.exit(), Exit::Refused);
+                failure.help_lines().join("\n")
+            })
+        };
+        assert!(refused("7.3").unwrap_err().contains("no arm64 kernels"));
+        for (release, series) in [("7.3.4", "7.3"), ("7.3.10", "7.3"), ("7.2.12", "7.2")] {
+            debian.offer_kernel(&format!("{release}+deb13-arm64"), series);
+        }
+        assert_eq!(refused("7.3"), Ok(()));
+        let help = refused("9.9").unwrap_err();
+        assert!(help.contains("has series 7.3, 7.2;"), "{help}");
+    }
+
+    #[test]
+    fn a_series_whose_kernels_will_not_do_is_no_refusal() {
+        let debian = FakeDebian::new();
+        let lock = debian.offer_kernel("7.3.4+deb13-arm64", "7.3");
+        debian.withdraw(&lock.packages[..1]);
+        let archive = debian.archive("trixie").unwrap();
+        let step = debian.progress.step("newest", "a test").unwrap();
+        let (toolbox, cache) = (&debian.toolbox, &debian.cache);
+        let found = newest(&archive, toolbox, cache, "trixie", Some("7.3"), &step);
+        let failure = found.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        let evidence = failure.evidence_lines().join("\n");
+        assert!(
+            evidence.contains("no package linux-source-7.3"),
+            "{evidence}"
+        );
     }
 
     #[test]
