@@ -99,7 +99,7 @@ pub(crate) struct Json {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kernel {
     /// Compare the lock file with the archive and the cache.
-    Status(Checking),
+    Status(Json),
     /// Write the newest kernel that takes Rust modules into the lock file.
     Update(Locking),
     /// Prove that the recreated Rust metadata is the locked kernel's.

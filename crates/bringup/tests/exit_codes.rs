@@ -134,6 +134,43 @@ fn what_this_pc_lacks_is_3() {
     assert_eq!(document["ok"], false);
 }
 
+/// A lock file that names a kernel without packages.
+fn lock_a_kernel(checkout: &Checkout) {
+    let lock = "suite = \"trixie-backports\"\nseries = \"7.3\"\nrelease = \"7.3.4-arm64\"\n\
+                rustc = \"rustc 1.85.1\"\npackage = []\n";
+    std::fs::write(checkout.root().join("kmod/kernel.lock"), lock).unwrap();
+}
+
+#[test]
+fn the_kernels_status_makes_nothing_and_waits_for_nobody() {
+    let checkout = Checkout::new();
+    lock_a_kernel(&checkout);
+    assert!(checkout.run(&["clean", "--cache"]).status.success());
+    let file = std::fs::File::create(checkout.cache().join("lock")).unwrap();
+    let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    let mut command = Command::new("timeout");
+    let bringup = checkout.command(&["kernel", "status", "--json"]);
+    let output = command
+        .args(["20".as_ref(), bringup.get_program()])
+        .args(bringup.get_args())
+        .current_dir(checkout.root())
+        .env("BRINGUP_CACHE", checkout.cache())
+        .output()
+        .unwrap();
+    drop(held);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["release"], "7.3.4-arm64");
+    assert_eq!(status["prepared"], false);
+    assert_eq!(status["available"], serde_json::Value::Null);
+    assert_eq!(status["newest"], serde_json::Value::Null);
+    let output = checkout.run(&["kernel", "status"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("toolbox not made yet"), "{text}");
+    let made = std::fs::read_dir(checkout.cache()).unwrap().count();
+    assert_eq!(made, 2, "more than the tag and the lock");
+}
+
 #[test]
 fn a_cache_is_emptied_of_what_is_the_kits_and_of_nothing_else() {
     let checkout = Checkout::new();

@@ -5,14 +5,21 @@
 use serde::Serialize;
 
 use super::{print_json, print_line};
-use crate::cli::{Checking, Kernel, Locking};
+use crate::cache::Cache;
+use crate::cli::{Checking, Json, Kernel, Locking};
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
+use crate::host;
 use crate::kernel::obtain::Obtain;
 use crate::kernel::{Lock, prepare, select, symbols};
+use crate::lock::Mode;
 use crate::progress::Progress;
+use crate::repository::Repository;
 use crate::setup::{Choices, Setup, ToolboxSetup};
 use crate::toolbox;
+
+/// What `kernel status` says in place of what the archive would.
+const NOT_ASKED: &str = "not asked, toolbox not made yet (`cargo bringup demo` makes it)";
 
 pub(super) fn run(command: &Kernel, progress: &Progress) -> Result<Exit> {
     match command {
@@ -31,10 +38,16 @@ struct Status {
     rustc: String,
     /// Whether it is ready for modules in the cache.
     prepared: bool,
-    /// Whether the archive still has every package of it.
-    available: bool,
+    /// Whether the archive still has every package of it; unknown without a toolbox.
+    available: Option<bool>,
     /// The newest kernel of the suite that would do.
-    newest: String,
+    newest: Option<String>,
+}
+
+/// What the archive says about a locked kernel.
+struct Offer {
+    available: bool,
+    newest: Lock,
 }
 
 fn version(lock: &Lock) -> String {
@@ -44,32 +57,33 @@ fn version(lock: &Lock) -> String {
         .unwrap_or_default()
 }
 
-fn status(options: &Checking, progress: &Progress) -> Result<Exit> {
-    let setup = ToolboxSetup::new(options.set_up.choices(), progress)?;
-    let lock = Lock::read(&setup.repository.kernel_lock())?;
-    let step = progress.step("archive", "asking what it offers")?;
-    let obtain = obtain(&setup, progress);
-    let archive = obtain.refresh(&lock.suite, &step)?;
-    let missing = crate::kernel::obtain::missing(&archive, &lock)?;
-    let newest = select::newest(
-        &archive,
-        &setup.toolbox,
-        &setup.cache,
-        &lock.suite,
-        None,
-        &step,
-    )?;
-    step.done("asked");
+/// Makes nothing and installs nothing: without a toolbox the archive is not asked.
+fn status(options: &Json, progress: &Progress) -> Result<Exit> {
+    let repository = Repository::find()?;
+    let lock = Lock::read(&repository.kernel_lock())?;
+    let cache = Cache::open()?;
+    let offer = if host::has_program("bwrap") && toolbox::entry(&cache).is_dir() {
+        toolbox::require_whole(&cache)?;
+        let obtain = Obtain {
+            toolbox: &toolbox::at(&toolbox::entry(&cache)),
+            cache: &cache,
+            progress,
+            mirror: crate::mirror::find,
+        };
+        Some(offer(obtain, &lock)?)
+    } else {
+        None
+    };
     let status = Status {
         version: version(&lock),
         suite: lock.suite.clone(),
         rustc: lock.rustc.clone(),
-        prepared: setup.cache.entry(&prepare::entry_name(&lock)).is_dir(),
-        available: missing.is_none(),
-        newest: newest.release.clone(),
+        prepared: cache.entry(&prepare::entry_name(&lock)).is_dir(),
+        available: offer.as_ref().map(|offer| offer.available),
+        newest: offer.as_ref().map(|offer| offer.newest.release.clone()),
         release: lock.release,
     };
-    if options.json.json {
+    if options.json {
         print_json(&status)?;
         return Ok(Exit::Ok);
     }
@@ -80,8 +94,12 @@ fn status(options: &Checking, progress: &Progress) -> Result<Exit> {
     ))?;
     print_line(&format!("suite            {}", status.suite))?;
     print_line(&format!("compiler         {}", status.rustc))?;
-    print_line(&format!("in the archive   {}", yes(status.available)))?;
+    let available = status.available.map_or(NOT_ASKED, yes);
+    print_line(&format!("in the archive   {available}"))?;
     print_line(&format!("ready here       {}", yes(status.prepared)))?;
+    let Some(Offer { newest, .. }) = offer else {
+        return Ok(Exit::Ok);
+    };
     print_line(&format!(
         "newest that fits {} ({})",
         newest.release,
@@ -91,6 +109,23 @@ fn status(options: &Checking, progress: &Progress) -> Result<Exit> {
         progress.note("`cargo bringup kernel update` writes the newest to the lock file");
     }
     Ok(Exit::Ok)
+}
+
+/// Asks the archive. The cache is shared with runs that rely on it; apt's own files are not.
+fn offer(obtain: Obtain<'_>, lock: &Lock) -> Result<Offer> {
+    let (cache, progress) = (obtain.cache, obtain.progress);
+    let _relying = crate::lock::Lock::take(&cache.lock_file(), Mode::Shared, progress)?;
+    let lists = cache.folder("archive")?.join("lock");
+    let _asking = crate::lock::Lock::take(&lists, Mode::Exclusive, progress)?;
+    let step = progress.step("archive", "asking what it offers")?;
+    let archive = obtain.refresh(&lock.suite, &step)?;
+    let missing = crate::kernel::obtain::missing(&archive, lock)?;
+    let newest = select::newest(&archive, obtain.toolbox, cache, &lock.suite, None, &step)?;
+    step.done("asked");
+    Ok(Offer {
+        available: missing.is_none(),
+        newest,
+    })
 }
 
 fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
@@ -170,5 +205,39 @@ fn obtain<'a>(setup: &'a ToolboxSetup, progress: &'a Progress) -> Obtain<'a> {
         cache: &setup.cache,
         progress,
         mirror: crate::mirror::find,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fake_debian::FakeDebian;
+
+    #[test]
+    fn the_archive_is_asked_while_others_rely_on_the_cache() {
+        let debian = FakeDebian::new();
+        let locked = debian.offer_kernel("7.3.4+deb13-arm64", "7.3");
+        let newest = debian.offer_kernel("7.4.1+deb13-arm64", "7.4");
+        debian.withdraw(&locked.packages[1..2]);
+        let other =
+            crate::lock::Lock::take(&debian.cache.lock_file(), Mode::Shared, &debian.progress);
+        let _other = other.unwrap();
+        let (sender, offers) = channel();
+        std::thread::spawn(move || {
+            let obtain = Obtain {
+                toolbox: &debian.toolbox,
+                cache: &debian.cache,
+                progress: &debian.progress,
+                mirror: || Ok("http://mirror.example/debian".to_owned()),
+            };
+            let _ = sender.send(offer(obtain, &locked));
+        });
+        let offer = offers.recv_timeout(Duration::from_secs(20));
+        let offer = offer.unwrap().unwrap();
+        assert!(!offer.available);
+        assert_eq!(offer.newest, newest);
     }
 }
