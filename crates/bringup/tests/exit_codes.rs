@@ -46,6 +46,9 @@ impl Checkout {
             .args(arguments)
             .current_dir(self.root())
             .env("BRINGUP_CACHE", self.cache())
+            // A run that goes further than it should finds no program to make anything with.
+            .env("PATH", self.guard.path())
+            .env_remove("BRINGUP_DEBIAN_MIRROR")
             .stdin(Stdio::null());
         command
     }
@@ -123,12 +126,7 @@ fn a_board_file_that_is_wrong_is_2_and_named() {
 #[test]
 fn what_this_pc_lacks_is_3() {
     let checkout = Checkout::new();
-    let output = checkout
-        .command(&["doctor", "--json"])
-        .env("PATH", checkout.guard.path())
-        .env_remove("BRINGUP_DEBIAN_MIRROR")
-        .output()
-        .unwrap();
+    let output = checkout.run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["ok"], false);
@@ -148,13 +146,14 @@ fn the_kernels_status_makes_nothing_and_waits_for_nobody() {
     assert!(checkout.run(&["clean", "--cache"]).status.success());
     let file = std::fs::File::create(checkout.cache().join("lock")).unwrap();
     let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
-    let mut command = Command::new("timeout");
+    let mut command = Command::new("/usr/bin/timeout");
     let bringup = checkout.command(&["kernel", "status", "--json"]);
     let output = command
         .args(["20".as_ref(), bringup.get_program()])
         .args(bringup.get_args())
         .current_dir(checkout.root())
         .env("BRINGUP_CACHE", checkout.cache())
+        .env("PATH", checkout.guard.path())
         .output()
         .unwrap();
     drop(held);
