@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn a_child_left_behind_that_does_not_stop_writing_is_not_listened_to_for_ever() {
         let start = Instant::now();
-        let chatter = "(for i in $(seq 400); do echo x; sleep 0.02; done) & echo parent";
+        let chatter = "echo parent; (for i in $(seq 400); do echo x; sleep 0.02; done) &";
         let messages = messages(&["/bin/sh", "-c", chatter]);
         assert!(written(&messages, Stream::Stdout).starts_with(b"parent\n"));
         assert_eq!(end(&messages), (Some(0), None, None));
