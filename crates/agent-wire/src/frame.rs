@@ -1,232 +1,208 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Frames: `~BRINGUP <sequence> <crc32> <json>`, one line each.
+//! Frames: one text line each, `~BRINGUP <base64>`.
+//!
+//! Text, because the line may be a console that a person reads too and a terminal driver may chew
+//! on; base64, because what is carried need not be text. In it are a header of fixed length, the
+//! payload, and a CRC-32 over both.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use thiserror::Error;
-
-use crate::Message;
 
 /// What a frame starts with, wherever in a line the console lets it begin.
 pub const MARK: &str = "~BRINGUP ";
 
-/// The longest line a [`Reader`] keeps; a longer one is noise. In bytes.
-const LONGEST_LINE: usize = 1 << 20;
+/// Length of everything but the payload, in bytes.
+const FIXED: usize = 1 + 4 * 4 + 4;
 
-/// A message with its place in the sequence.
+/// What a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A side that has just begun says so, once. It has no place in the sequence.
+    Beacon,
+    /// A piece of a message, of which more follow.
+    Piece,
+    /// The last piece of a message.
+    Last,
+    /// Nothing but the acknowledgement that every frame carries.
+    Acknowledgement,
+    /// The same, and a frame after the acknowledged ones is missing or was damaged.
+    Gap,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Beacon,
+        Self::Piece,
+        Self::Last,
+        Self::Acknowledgement,
+        Self::Gap,
+    ];
+
+    /// Whether a frame of this kind has a place in the sequence.
+    pub fn is_numbered(self) -> bool {
+        matches!(self, Self::Piece | Self::Last)
+    }
+}
+
+/// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Counted from 0, one more for each frame.
-    pub sequence: u64,
-    /// What is said.
-    pub message: Message,
+    /// What it is for.
+    pub kind: Kind,
+    /// The incarnation of the side that sends it: another number after each start.
+    pub from: u32,
+    /// The incarnation of the side it is meant for, or 0 when that is not known yet.
+    pub to: u32,
+    /// Its place in the sequence, if it has one.
+    pub sequence: u32,
+    /// Which of the other side's frames is awaited next: all before it have come.
+    pub awaited: u32,
+    /// What it carries.
+    pub payload: Vec<u8>,
 }
 
 /// Why a line that looks like a frame is none.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Damage {
-    /// A field is missing or is no number.
-    #[error("malformed frame header")]
-    Header,
-    /// The checksum does not fit the text.
-    #[error("checksum {expected:08x} does not match the frame's text, which has {actual:08x}")]
-    Checksum {
-        /// As the frame says.
-        expected: u32,
-        /// As computed.
-        actual: u32,
-    },
-    /// The text is not a message.
-    #[error("unreadable message: {0}")]
-    Message(String),
+    /// The text after the mark is not base64.
+    #[error("it is not base64")]
+    Text,
+    /// It is too short for a header.
+    #[error("it is too short")]
+    Length,
+    /// The checksum does not fit.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// The first byte names no kind of frame.
+    #[error("it is of no known kind")]
+    Kind,
 }
 
 impl Frame {
     /// The frame as a line with its newline.
-    ///
-    /// # Errors
-    ///
-    /// When the message cannot be written as JSON, which no [`Message`] of today can bring about.
-    pub fn encode(&self) -> Result<String, serde_json::Error> {
-        let json = serde_json::to_string(&self.message)?;
-        let checksum = checksum(self.sequence, &json);
-        Ok(format!("{MARK}{} {checksum:08x} {json}\n", self.sequence))
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FIXED + self.payload.len());
+        bytes.push(self.kind as u8);
+        for number in [self.from, self.to, self.sequence, self.awaited] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(&self.payload);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        let mut line = String::from(MARK);
+        STANDARD_NO_PAD.encode_string(&bytes, &mut line);
+        line.push('\n');
+        line.into_bytes()
+    }
+
+    /// Length of the line of a frame with so much payload, in bytes.
+    pub(crate) fn encoded_length(payload: usize) -> usize {
+        MARK.len() + (FIXED + payload).div_ceil(3) * 4 + 1
     }
 
     /// Reads a frame from what follows [`MARK`] in a line.
-    fn decode(text: &str) -> Result<Self, Damage> {
-        let mut fields = text.splitn(3, ' ');
-        let mut field = || fields.next().ok_or(Damage::Header);
-        let (sequence, checksum_field, json) = (field()?, field()?, field()?);
-        let sequence = sequence.parse().map_err(|_| Damage::Header)?;
-        let expected = u32::from_str_radix(checksum_field, 16).map_err(|_| Damage::Header)?;
-        let actual = checksum(sequence, json);
-        if expected != actual {
-            return Err(Damage::Checksum { expected, actual });
+    ///
+    /// # Errors
+    ///
+    /// When the text is not what [`encode`](Self::encode) has made.
+    pub fn decode(text: &[u8]) -> Result<Self, Damage> {
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| Damage::Text)?;
+        if bytes.len() < FIXED {
+            return Err(Damage::Length);
         }
-        let message = serde_json::from_str(json).map_err(|e| Damage::Message(e.to_string()))?;
-        Ok(Self { sequence, message })
-    }
-}
-
-/// The checksum covers the sequence number too, so that a digit lost there is noticed.
-fn checksum(sequence: u64, json: &str) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&sequence.to_le_bytes());
-    hasher.update(json.as_bytes());
-    hasher.finalize()
-}
-
-/// What a [`Reader`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A whole frame.
-    Frame(Frame),
-    /// Something that began like a frame and was damaged.
-    Damaged(Damage),
-    /// Frames are missing before the one that follows.
-    Gap {
-        /// The sequence number that should have come.
-        expected: u64,
-        /// The one that came.
-        found: u64,
-    },
-}
-
-/// Finds frames in a stream of bytes that may hold other text too.
-#[derive(Debug, Default)]
-pub struct Reader {
-    line: Vec<u8>,
-    overlong: bool,
-    next: u64,
-}
-
-impl Reader {
-    /// A reader that expects sequence number 0 first.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the next bytes and returns what they complete, in order.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Received> {
-        let mut received = Vec::new();
-        for &byte in bytes {
-            if byte == b'\n' {
-                let line = std::mem::take(&mut self.line);
-                if !std::mem::take(&mut self.overlong) {
-                    self.finish_line(&line, &mut received);
-                }
-            } else if self.line.len() < LONGEST_LINE {
-                self.line.push(byte);
-            } else {
-                self.overlong = true;
-            }
+        let (covered, checksum) = bytes.split_at(bytes.len() - 4);
+        if crc32fast::hash(covered).to_le_bytes() != checksum {
+            return Err(Damage::Checksum);
         }
-        received
-    }
-
-    fn finish_line(&mut self, line: &[u8], received: &mut Vec<Received>) {
-        let line = String::from_utf8_lossy(line);
-        // The last mark counts: a kernel message may have cut an earlier attempt short.
-        let Some(start) = line.rfind(MARK) else {
-            return;
+        let number = |index: usize| {
+            let start = 1 + index * 4;
+            let field = covered[start..start + 4].try_into();
+            field.map(u32::from_le_bytes).map_err(|_| Damage::Length)
         };
-        let text = line[start + MARK.len()..].trim_end_matches('\r');
-        match Frame::decode(text) {
-            Ok(frame) => {
-                if frame.sequence != self.next {
-                    let (expected, found) = (self.next, frame.sequence);
-                    received.push(Received::Gap { expected, found });
-                }
-                self.next = frame.sequence + 1;
-                received.push(Received::Frame(frame));
-            }
-            Err(damage) => received.push(Received::Damaged(damage)),
-        }
+        let kind = Kind::ALL.get(usize::from(covered[0]));
+        Ok(Self {
+            kind: *kind.ok_or(Damage::Kind)?,
+            from: number(0)?,
+            to: number(1)?,
+            sequence: number(2)?,
+            awaited: number(3)?,
+            payload: covered[FIXED - 4..].to_vec(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stream;
 
-    fn frame(sequence: u64, text: &str) -> Frame {
-        let bytes = text.as_bytes().to_vec();
-        let message = Message::Output {
-            program: 0,
-            stream: Stream::Stdout,
-            bytes,
-        };
-        Frame { sequence, message }
-    }
-
-    fn encoded(sequence: u64, text: &str) -> String {
-        frame(sequence, text).encode().unwrap()
-    }
-
-    #[test]
-    fn a_frame_survives_the_wire_in_pieces_of_one_byte() {
-        let sent = frame(0, "every\nbyte \u{1F980} \\ \" counts");
-        let mut reader = Reader::new();
-        let mut received = Vec::new();
-        for byte in sent.encode().unwrap().bytes() {
-            received.extend(reader.push(&[byte]));
+    fn frame(payload: &[u8]) -> Frame {
+        Frame {
+            kind: Kind::Last,
+            from: 0x1234_5678,
+            to: 9,
+            sequence: 77,
+            awaited: u32::MAX,
+            payload: payload.to_vec(),
         }
-        assert_eq!(received, [Received::Frame(sent)]);
+    }
+
+    fn text(line: &[u8]) -> &[u8] {
+        &line[MARK.len()..line.len() - 1]
     }
 
     #[test]
-    fn frames_are_found_between_kernel_messages() {
-        let mut reader = Reader::new();
-        let text = format!(
-            "[    1.0] usb: new device\r\n[    1.1] {}{}[ 2.0] bye\n",
-            encoded(0, "a").replace('\n', "\r\n"),
-            encoded(1, "b")
-        );
-        let expected = [
-            Received::Frame(frame(0, "a")),
-            Received::Frame(frame(1, "b")),
-        ];
-        assert_eq!(reader.push(text.as_bytes()), expected);
-    }
-
-    #[test]
-    fn any_changed_byte_is_noticed() {
-        let line = encoded(0, "payload");
-        for position in MARK.len()..line.len() - 1 {
-            let mut bytes = line.clone().into_bytes();
-            bytes[position] ^= 0x01;
-            let received = Reader::new().push(&bytes);
-            // Not even as another frame: a digit of the sequence number is covered too.
-            assert!(
-                matches!(received[..], [Received::Damaged(_)]),
-                "byte {position} was changed: {received:?}"
-            );
+    fn a_frame_is_one_line_of_plain_text_and_comes_back() {
+        for length in 0..50 {
+            let payload: Vec<u8> = (0..length).collect();
+            for kind in Kind::ALL {
+                let sent = Frame {
+                    kind,
+                    ..frame(&payload)
+                };
+                let line = sent.encode();
+                assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+                assert!(
+                    line[..line.len() - 1]
+                        .iter()
+                        .all(|b| (b' '..=b'~').contains(b))
+                );
+                assert!(line.len() <= Frame::encoded_length(payload.len()));
+                assert_eq!(Frame::decode(text(&line)), Ok(sent));
+            }
         }
     }
 
     #[test]
-    fn a_lost_frame_is_reported_before_the_next() {
-        let mut reader = Reader::new();
-        reader.push(encoded(0, "a").as_bytes());
-        let received = reader.push(encoded(2, "c").as_bytes());
-        let gap = Received::Gap {
-            expected: 1,
-            found: 2,
-        };
-        assert_eq!(received, [gap, Received::Frame(frame(2, "c"))]);
+    fn any_changed_lost_or_doubled_byte_is_noticed() {
+        let line = frame(b"payload").encode();
+        let text = text(&line);
+        for position in 0..text.len() {
+            for bit in 0..7 {
+                let mut changed = text.to_vec();
+                changed[position] ^= 1 << bit;
+                assert!(Frame::decode(&changed).is_err(), "byte {position} changed");
+            }
+            let mut lost = text.to_vec();
+            lost.remove(position);
+            assert!(Frame::decode(&lost).is_err(), "byte {position} lost");
+            let mut doubled = text.to_vec();
+            doubled.insert(position, text[position]);
+            assert!(Frame::decode(&doubled).is_err(), "byte {position} doubled");
+        }
     }
 
     #[test]
-    fn an_endless_line_does_not_exhaust_memory_and_the_next_frame_is_read() {
-        let mut reader = Reader::new();
-        let noise = vec![b'x'; 4096];
-        for _ in 0..(LONGEST_LINE / noise.len() + 2) {
-            assert_eq!(reader.push(&noise), []);
-        }
-        assert!(reader.line.len() <= LONGEST_LINE);
-        reader.push(b"\n");
-        let received = reader.push(encoded(0, "a").as_bytes());
-        assert_eq!(received, [Received::Frame(frame(0, "a"))]);
+    fn what_is_no_frame_is_refused_with_the_reason() {
+        assert_eq!(Frame::decode(b"no base64!"), Err(Damage::Text));
+        assert_eq!(Frame::decode(b"AAAA"), Err(Damage::Length));
+        let mut bytes = vec![99];
+        bytes.extend([0; 16]);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        let unknown = STANDARD_NO_PAD.encode(&bytes);
+        assert_eq!(Frame::decode(unknown.as_bytes()), Err(Damage::Kind));
+        bytes[1] = 1;
+        let wrong = STANDARD_NO_PAD.encode(&bytes);
+        assert_eq!(Frame::decode(wrong.as_bytes()), Err(Damage::Checksum));
     }
 }

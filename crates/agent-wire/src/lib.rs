@@ -2,24 +2,26 @@
 
 //! What the PC and the agent on the board say to each other.
 //!
-//! The agent speaks in [`Frame`]s: one text line each, with a sequence number and a checksum, so
-//! that a reader finds them between the lines of a kernel that prints to the same console, and
-//! notices when one was damaged or lost. A [`Plan`] is what the agent finds in its initramfs: the
-//! modules to load and the programs to run. What goes wrong where no frame can say so is a line on
-//! the console that begins with [`FATAL`].
+//! From the line up: [`frame`] makes text lines with a checksum, [`sieve`] finds them again between
+//! the lines of a kernel that prints to the same console, [`link`] numbers, acknowledges and
+//! repeats them, [`connection`] does so with threads and a real line, and [`message`] says what is
+//! asked and answered. A [`Plan`] is what the agent finds in its initramfs. What goes wrong where
+//! no frame can say so is a line on the console that begins with [`FATAL`].
 //!
-//! One of the programs is the tour of the driver, whose output is a [`report::Tour`].
-//!
-//! Both sides are built from the same commit, so the messages carry no version of their own.
+//! One of the programs that are run is the tour of the driver, whose output is a
+//! [`report::Tour`].
 
-mod frame;
-mod message;
+pub mod connection;
+pub mod frame;
+mod kernel_log;
+pub mod link;
+pub mod message;
 mod plan;
 pub mod report;
+pub mod sieve;
 
-pub use frame::{Damage, Frame, MARK, Reader, Received};
-pub use message::{Message, Stream};
-pub use plan::{PLAN_PATH, Plan, Program};
+pub use kernel_log::Record;
+pub use plan::{Module, PLAN_PATH, Plan, Port, PortKind};
 
 /// What a line on the console begins with by which the agent gives up: no more frames will come.
 pub const FATAL: &str = "bringup-agent: fatal:";

@@ -2,36 +2,63 @@
 
 //! The agent's orders for one boot, packed into the initramfs.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+
+use crate::link::Line;
 
 /// Where the agent finds its [`Plan`], a JSON document.
 pub const PLAN_PATH: &str = "/bringup/plan.json";
 
-/// What the agent does after boot.
+/// What the agent does at boot, before it waits for requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Name of the port for frames: a character device such as `ttyAMA0`, or the name of a
-    /// virtio-serial port as `/sys/class/virtio-ports/*/name` shows it.
-    pub port: String,
-    /// Absolute paths of kernel modules, in the order in which they must be loaded.
-    pub modules: Vec<String>,
-    /// Run one after the other; a failing program does not keep the next from running.
-    pub programs: Vec<Program>,
-    /// Leave the board running after the last program instead of powering it off.
-    pub keep_running: bool,
+    /// Where it is to be reached, unless only its services are.
+    pub port: Option<Port>,
+    /// Kernel modules, in the order in which they must be loaded.
+    pub modules: Vec<Module>,
+    /// Commands, each an absolute path with arguments, that run as long as the board is on and are
+    /// no business of any test: a network, a server of remote logins.
+    pub services: Vec<Vec<String>>,
 }
 
-/// One program to run on the board.
+/// Where the agent is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Program {
-    /// Absolute path and arguments.
-    pub command: Vec<String>,
-    /// Environment, added to the agent's own.
-    pub environment: BTreeMap<String, String>,
-    /// How long it may run, in seconds; then it is killed, with all of its process group.
-    pub limit_seconds: u64,
+pub struct Port {
+    /// A character device such as `ttyAMA0`, or the name of a virtio-serial port as
+    /// `/sys/class/virtio-ports/*/name` shows it.
+    pub name: String,
+    /// What it can bear.
+    pub kind: PortKind,
+}
+
+/// What a port can bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortKind {
+    /// [`Line::SERIAL`].
+    Serial,
+    /// [`Line::STREAM`].
+    Stream,
+}
+
+impl PortKind {
+    /// The line's properties.
+    pub fn line(self) -> Line {
+        match self {
+            Self::Serial => Line::SERIAL,
+            Self::Stream => Line::STREAM,
+        }
+    }
+}
+
+/// A kernel module of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// Absolute path of its file.
+    pub path: String,
+    /// Whether it is what is being developed: between two runs it is unloaded and loaded anew.
+    pub is_under_test: bool,
 }
