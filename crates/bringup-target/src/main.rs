@@ -46,11 +46,14 @@ enum Command {
     /// Ask the driver
     #[command(subcommand)]
     Dmacopy(dmacopy::Command),
-    /// Carry out a plan and report to the bench, as it is done when this runs as PID 1
+    /// Serve a bench, as it is done when this runs as PID 1
     Agent {
-        /// The plan, a JSON document
+        /// The plan, a JSON document that names the port
         #[arg(long, default_value = agent_wire::PLAN_PATH)]
         plan: PathBuf,
+        /// Serve standard input and output instead, as a remote login gives them
+        #[arg(long, conflicts_with = "plan")]
+        stdio: bool,
     },
 }
 
@@ -64,7 +67,8 @@ fn main() -> ExitCode {
         Command::Tour { json } => tour::run(None, json),
         Command::Channel { room, json } => tour::run(Some(&room), json),
         Command::Dmacopy(command) => dmacopy::run(&command),
-        Command::Agent { plan } => agent::once(&plan),
+        Command::Agent { stdio: true, .. } => agent::serve_stdio(),
+        Command::Agent { plan, .. } => agent::serve_port(&plan),
     }
 }
 

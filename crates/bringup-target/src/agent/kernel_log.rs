@@ -2,159 +2,183 @@
 
 //! The kernel's messages, from `/dev/kmsg`.
 
-use std::fmt::Write as _;
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+
+use agent_wire::Record;
 
 /// Longer than any record: the kernel prints one into a buffer of 2 KiB today, of 8 KiB before.
 const LONGEST_RECORD: usize = 8 << 10;
 
-/// More text than this is left out, so that a storm of messages still fits into a frame.
-const LIMIT: usize = 128 << 10;
+/// More text than this is not kept, in bytes, so that a storm of messages still fits into a reply.
+const KEPT: usize = 256 << 10;
 
-/// A position in the kernel's log.
-#[derive(Debug)]
+/// The kernel's log as far as it has been read.
+#[derive(Debug, Default)]
 pub(super) struct KernelLog {
     /// None where the log must not be read: a program is run all the same.
     file: Option<File>,
+    records: VecDeque<Record>,
+    bytes: usize,
+    /// The number that the next message will have.
+    next: u64,
+}
+
+/// A part of the kernel's log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The messages, oldest first.
+    pub(super) records: Vec<Record>,
+    /// The number that the next message will have.
+    pub(super) next: u64,
+    /// How many were overwritten before they could be read.
+    pub(super) lost: u64,
 }
 
 impl KernelLog {
-    /// Begins after the last message so far.
-    pub(super) fn from_now() -> Self {
-        Self::from_end_of(Path::new("/dev/kmsg"))
-    }
-
-    /// Begins where `path` ends now.
-    pub(super) fn from_end_of(path: &Path) -> Self {
+    /// Begins with the oldest message that the kernel still has.
+    pub(super) fn open() -> Self {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .and_then(|mut file| file.seek(SeekFrom::End(0)).map(|_| file));
-        Self { file: file.ok() }
+            .open("/dev/kmsg");
+        Self {
+            file: file.ok(),
+            ..Self::default()
+        }
     }
 
-    /// The messages since, as text with a line each.
-    pub(super) fn drain(&mut self) -> String {
-        self.file.as_mut().map_or_else(String::new, read_all)
+    /// The messages from number `from` on.
+    pub(super) fn part(&mut self, from: u64) -> Part {
+        self.catch_up();
+        let wanted = |record: &&Record| record.sequence >= from;
+        let records: Vec<_> = self.records.iter().filter(wanted).cloned().collect();
+        let there = self.next - from.min(self.next);
+        Part {
+            lost: there - records.len() as u64,
+            records,
+            next: self.next,
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let mut buffer = [0; LONGEST_RECORD];
+        while let Some(length) = self.file.as_mut().and_then(|file| next(file, &mut buffer)) {
+            self.take(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    }
+
+    fn take(&mut self, record: &str) {
+        let Some(record) = parse(record) else {
+            return;
+        };
+        self.next = record.sequence + 1;
+        self.bytes += record.text.len();
+        self.records.push_back(record);
+        while self.bytes > KEPT {
+            let Some(oldest) = self.records.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.text.len();
+        }
     }
 }
 
-/// The records that `log` hands out, one for each read, as text with a line each.
-fn read_all(log: &mut impl Read) -> String {
-    let mut text = String::new();
-    let mut record = [0; LONGEST_RECORD];
+fn next(file: &mut File, buffer: &mut [u8]) -> Option<usize> {
     loop {
-        match log.read(&mut record) {
-            Ok(0) => return text,
-            Ok(length) => append(&mut text, &String::from_utf8_lossy(&record[..length])),
-            Err(e) if e.raw_os_error() == Some(libc::EPIPE) => {
-                text.push_str("[messages were overwritten before they were read]\n");
-            }
-            Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
+        match file.read(buffer) {
+            Ok(0) => return None,
+            Ok(length) => return Some(length),
+            // The oldest were overwritten before they were read: it goes on with the oldest now.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EPIPE | libc::EINTR)) => {}
             // EAGAIN: that was the last.
-            Err(_) => return text,
-        }
-        if text.len() > LIMIT {
-            text.push_str("[further messages left out]\n");
-            return text;
+            Err(_) => return None,
         }
     }
 }
 
-/// Appends a record as `dmesg` shows it, if it is one: `priority,sequence,microseconds,flags;text`
-/// and lines with variables, which are left out.
-fn append(text: &mut String, record: &str) {
-    let message = record.lines().next().unwrap_or_default();
-    let Some((prefix, message)) = message.split_once(';') else {
-        return;
-    };
-    let time = prefix.split(',').nth(2).and_then(|t| t.parse::<u64>().ok());
-    let time = time.unwrap_or(0);
-    let (seconds, microseconds) = (time / 1_000_000, time % 1_000_000);
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "[{seconds:5}.{microseconds:06}] {message}");
+/// Reads a record: `priority,sequence,microseconds,flags;text`, and lines with variables, which are
+/// left out.
+fn parse(record: &str) -> Option<Record> {
+    let (prefix, text) = record.lines().next()?.split_once(';')?;
+    let mut fields = prefix.split(',');
+    let mut number = || fields.next()?.parse::<u64>().ok();
+    let (priority, sequence, time_us) = (number()?, number()?, number()?);
+    Some(Record {
+        sequence,
+        time_us,
+        // The other bits say who prints: the kernel, mostly.
+        level: u8::try_from(priority & 7).ok()?,
+        text: text.to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(record: &str) -> String {
-        let mut text = String::new();
-        append(&mut text, record);
-        text
+    fn log(records: &[&str]) -> KernelLog {
+        let mut log = KernelLog::default();
+        records.iter().for_each(|record| log.take(record));
+        log
     }
 
     #[test]
-    fn a_record_is_shown_as_dmesg_shows_it() {
-        let record = "6,339,5140900,-;NET: Registered; PF_ALG\n SUBSYSTEM=net\n DEVICE=n1\n";
-        assert_eq!(shown(record), "[    5.140900] NET: Registered; PF_ALG\n");
+    fn a_record_has_its_number_time_level_and_text() {
+        let record = parse("30,339,5140900,-;NET: Registered; PF_ALG\n SUBSYSTEM=net\n").unwrap();
+        assert_eq!((record.sequence, record.level), (339, 6));
+        assert_eq!(record.to_string(), "[    5.140900] NET: Registered; PF_ALG");
     }
 
     #[test]
     fn fields_to_come_are_passed_over() {
-        assert_eq!(shown("4,1,1000000,c,caller=T1;x\n"), "[    1.000000] x\n");
+        let record = parse("4,1,1000000,c,caller=T1;x\n").unwrap();
+        assert_eq!(record.to_string(), "[    1.000000] x");
     }
 
     #[test]
     fn what_is_no_record_is_left_out() {
-        assert_eq!(shown(""), "");
-        assert_eq!(shown("no semicolon"), "");
-    }
-
-    /// Hands out what `/dev/kmsg` would, one result for each read.
-    struct Records(std::vec::IntoIter<Result<&'static str, i32>>);
-
-    impl Read for Records {
-        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-            match self.0.next() {
-                Some(Ok(record)) => (&mut record.as_bytes()).read(to),
-                Some(Err(errno)) => Err(std::io::Error::from_raw_os_error(errno)),
-                None => Err(std::io::Error::from_raw_os_error(libc::EAGAIN)),
-            }
-        }
-    }
-
-    fn read(records: Vec<Result<&'static str, i32>>) -> String {
-        read_all(&mut Records(records.into_iter()))
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("no semicolon"), None);
+        assert_eq!(parse("6;x"), None);
     }
 
     #[test]
-    fn every_record_is_read_and_what_was_overwritten_is_said() {
-        let (a, b) = ("6,1,1000000,-;a\n", "6,9,2000000,-;b\n");
-        let text = read(vec![Ok(a), Err(libc::EINTR), Err(libc::EPIPE), Ok(b)]);
-        let lines: Vec<_> = text.lines().collect();
-        let expected = [
-            "[    1.000000] a",
-            "[messages were overwritten before they were read]",
-            "[    2.000000] b",
-        ];
-        assert_eq!(lines, expected);
+    fn only_messages_from_the_wanted_one_on_are_returned() {
+        let mut log = log(&["6,7,1,-;a", "6,8,2,-;b", "6,9,3,-;c"]);
+        let part = log.part(8);
+        let texts: Vec<_> = part.records.iter().map(|r| r.text.as_str()).collect();
+        assert_eq!((texts, part.next, part.lost), (vec!["b", "c"], 10, 0));
+        let part = log.part(u64::MAX);
+        assert_eq!((part.records.len(), part.next, part.lost), (0, 10, 0));
+        assert_eq!(log.part(7).records.len(), 3);
     }
 
     #[test]
-    fn a_storm_of_messages_is_cut_short() {
-        let text = read(vec![Ok("6,1,1000000,-;storm\n"); LIMIT]);
-        assert!(text.ends_with("[further messages left out]\n"));
-        assert!(text.len() < LIMIT * 2);
+    fn messages_that_were_overwritten_are_counted() {
+        let mut log = log(&["6,107,1,-;a", "6,109,2,-;b"]);
+        let part = log.part(100);
+        assert_eq!((part.records.len(), part.lost), (2, 8));
+        assert_eq!(log.part(108).lost, 1);
+        assert_eq!(log.part(110).lost, 0);
     }
 
     #[test]
-    fn only_what_comes_after_the_beginning_is_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "6,1,1000000,-;before\n").unwrap();
-        let mut log = KernelLog::from_end_of(file.path());
-        let mut writer = OpenOptions::new().append(true).open(file.path()).unwrap();
-        std::io::Write::write_all(&mut writer, b"6,2,2000000,-;after\n").unwrap();
-        assert_eq!(log.drain(), "[    2.000000] after\n");
+    fn of_a_storm_the_last_are_kept_and_the_others_counted() {
+        let storm: Vec<_> = (0..100)
+            .map(|n| format!("6,{n},1,-;{}", "x".repeat(8000)))
+            .collect();
+        let storm: Vec<_> = storm.iter().map(String::as_str).collect();
+        let part = log(&storm).part(0);
+        assert_eq!(part.records.len() as u64 + part.lost, 100);
+        assert_eq!(part.records.last().unwrap().sequence, 99);
+        assert!((30..40).contains(&part.records.len()));
     }
 
     #[test]
     fn where_there_is_no_log_there_are_no_messages() {
-        assert_eq!(KernelLog { file: None }.drain(), "");
+        assert_eq!(KernelLog::default().part(0), Part::default());
     }
 }

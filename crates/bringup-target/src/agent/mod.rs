@@ -1,61 +1,78 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The agent: carries out the bench's plan on the board and reports in frames.
+//! The agent: does on the board what the bench asks for.
 //!
-//! In an emulated board the agent is the first program. It mounts what programs expect, loads the
-//! plan's modules, runs the plan's programs one after the other, and powers the board off. Nothing
-//! that hangs keeps it from that: modules and programs have their time. What cannot be said by a
-//! frame is said on the console, in lines that begin with `bringup-agent:`, and when no more frames
-//! will come, with [`agent_wire::FATAL`].
+//! In an emulated board the agent is the first program: it mounts what programs expect, loads the
+//! plan's modules, starts its services, and then serves whoever calls at its port, until it is told
+//! to switch the board off. On a board with a system of its own it is a program that serves its
+//! standard input and output, as a remote login gives them. What cannot be said by a reply is said
+//! on the console, in lines that begin with `bringup-agent:`, and when no replies will come any more,
+//! with [`agent_wire::FATAL`].
 
+mod files;
 mod kernel_log;
 mod modules;
 mod mounts;
 mod port;
 mod power;
+mod processes;
 mod program;
-mod sender;
+mod replies;
+mod restore;
+mod serve;
 
 use std::fs;
-use std::io::Write;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::panic::catch_unwind;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use agent_wire::{FATAL, Message, Plan};
+use agent_wire::connection::start;
+use agent_wire::link::{Line, Side};
+use agent_wire::message::ModuleRefused;
+use agent_wire::{FATAL, Plan, Port};
 use anyhow::Context as _;
 
 use self::kernel_log::KernelLog;
-use self::sender::Sender;
+use self::restore::Baseline;
+use self::serve::{End, Server, finish};
 use crate::exit;
 
-/// What is left to do when the plan has been carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Afterwards {
-    PowerOff,
-    KeepRunning,
-}
+/// How long to wait before a port that has failed is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The agent as PID 1, which must not end: the kernel would panic.
 pub(crate) fn init(plan: &Path) -> ExitCode {
-    let afterwards = catch_unwind(|| {
+    let served = catch_unwind(|| {
         mounts::mount_all();
         run(plan)
     });
-    match afterwards {
-        Ok(Ok(Afterwards::KeepRunning)) => power::idle(),
-        Ok(Ok(Afterwards::PowerOff)) => {}
-        Ok(Err(error)) => give_up(&format!("{error:#}")),
+    match served {
+        Ok(Ok(end)) => finish(end),
+        Ok(Err(error)) => {
+            give_up(&format!("{error:#}"));
+            power::off();
+        }
         // What it was about, the panic has said itself.
-        Err(_) => give_up("the agent panicked"),
+        Err(_) => {
+            give_up("the agent panicked");
+            power::off();
+        }
     }
-    power::off()
+    power::idle()
 }
 
-/// The agent as a program that somebody else has started.
-pub(crate) fn once(plan: &Path) -> ExitCode {
+/// The agent on the port of a plan, as a program that somebody else has started.
+pub(crate) fn serve_port(plan: &Path) -> ExitCode {
     match run(plan) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(end) => {
+            finish(end);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             give_up(&format!("{error:#}"));
             exit::FAILED.into()
@@ -63,29 +80,57 @@ pub(crate) fn once(plan: &Path) -> ExitCode {
     }
 }
 
-/// Carries out a plan.
-fn run(plan: &Path) -> anyhow::Result<Afterwards> {
+/// The agent on its standard input and output.
+pub(crate) fn serve_stdio() -> ExitCode {
+    let mut server = server(Plan::default());
+    let (outbox, inbox) = start(io::stdin(), io::stdout(), Line::STREAM, Side::Answerer);
+    finish(server.serve(&outbox, &inbox));
+    ExitCode::SUCCESS
+}
+
+/// Prepares the board as the plan says and serves its port for ever.
+fn run(plan: &Path) -> anyhow::Result<End> {
     let plan = read_plan(plan)?;
-    let port = port::open(&plan.port)?;
-    let sender = Sender::new(port);
-    sender.send(Message::Ready {
-        kernel: nix::sys::utsname::uname()?
-            .release()
-            .to_string_lossy()
-            .into_owned(),
-        uptime_ms: uptime_ms(&fs::read_to_string("/proc/uptime")?).unwrap_or(0),
-    });
-    if load_modules(&plan, KernelLog::from_now(), &sender) {
-        for (index, program) in plan.programs.iter().enumerate() {
-            program::run(index, program, KernelLog::from_now(), &sender);
+    let port = plan.port.clone();
+    let mut server = server(plan);
+    let Some(port) = port else {
+        // Whoever comes by a remote login brings an agent of his own.
+        power::idle();
+    };
+    loop {
+        match serve_once(&port, &mut server)? {
+            // A serial line does not end, but a device of which it is one may.
+            End::Closed => thread::sleep(PAUSE),
+            end => return Ok(end),
         }
     }
-    sender.send(Message::Finished { taint: taint() });
-    Ok(if plan.keep_running {
-        Afterwards::KeepRunning
-    } else {
-        Afterwards::PowerOff
-    })
+}
+
+fn serve_once(port: &Port, server: &mut Server) -> anyhow::Result<End> {
+    let file = port::open(&port.name)?;
+    let reader = file.try_clone().context("cannot share the port")?;
+    let (outbox, inbox) = start(reader, file, port.kind.line(), Side::Answerer);
+    Ok(server.serve(&outbox, &inbox))
+}
+
+fn server(plan: Plan) -> Server {
+    let is_init = std::process::id() == 1;
+    if !is_init {
+        // What a program leaves behind becomes a child of the agent, which can end it.
+        if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
+            complain(&format!("cannot become a subreaper: {errno}"));
+        }
+    }
+    let mut kernel_log = KernelLog::open();
+    let refused = load_modules(&plan, &mut kernel_log);
+    let services = plan.services.iter().filter_map(|c| start_service(c));
+    let services = services.collect();
+    Server {
+        baseline: Arc::new(Baseline::now(plan, services)),
+        refused,
+        kernel_log,
+        is_init,
+    }
 }
 
 fn read_plan(path: &Path) -> anyhow::Result<Plan> {
@@ -94,58 +139,50 @@ fn read_plan(path: &Path) -> anyhow::Result<Plan> {
     serde_json::from_str(&text).with_context(|| format!("{} is no plan", path.display()))
 }
 
-/// Whether all modules of the plan are loaded. The first that is not is reported.
-fn load_modules<W: Write>(plan: &Plan, mut log: KernelLog, sender: &Sender<W>) -> bool {
-    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+/// Loads the modules of the plan up to the first that is refused, and says which that was.
+fn load_modules(plan: &Plan, log: &mut KernelLog) -> Option<ModuleRefused> {
+    let before = log.part(u64::MAX).next;
     for module in &plan.modules {
-        if let Err(error) = modules::load_in_time(Path::new(module), &command_line) {
-            sender.send(Message::ModuleRefused {
-                module: module.clone(),
+        if let Err(error) = modules::load_in_time(module.path.as_ref(), "") {
+            return Some(ModuleRefused {
+                module: module.path.clone(),
                 error: format!("{error:#}"),
-                kernel_log: log.drain(),
+                kernel_log: log.part(before).records,
             });
-            return false;
         }
     }
-    true
+    None
 }
 
-/// The first number of `/proc/uptime`, in milliseconds.
-fn uptime_ms(text: &str) -> Option<u64> {
-    let (seconds, fraction) = text.split(' ').next()?.split_once('.')?;
-    // Two digits, as the kernel prints them.
-    let hundredths: u64 = fraction.parse().ok()?;
-    let seconds: u64 = seconds.parse().ok()?;
-    Some(seconds * 1000 + hundredths * 10)
+/// Starts a service, and returns its process.
+fn start_service(command: &[String]) -> Option<i32> {
+    let (path, arguments) = command.split_first()?;
+    let mut service = Command::new(path);
+    service.args(arguments).stdin(Stdio::null());
+    // Its output goes to the console, where the bench sees it.
+    let started = service.process_group(0).spawn();
+    match started {
+        Ok(child) => i32::try_from(child.id()).ok(),
+        Err(error) => {
+            complain(&format!("cannot start the service {path}: {error}"));
+            None
+        }
+    }
 }
 
-fn taint() -> u64 {
-    let text = fs::read_to_string("/proc/sys/kernel/tainted").unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
-}
-
-/// Says on the console why no more frames will come.
+/// Says on the console why no more replies will come.
 fn give_up(why: &str) {
     eprintln!("{FATAL} {why}");
 }
 
-/// Says on the console what cannot be said by a frame.
+/// Says on the console what cannot be said by a reply.
 fn complain(what: &str) {
     eprintln!("bringup-agent: {what}");
 }
 
 #[cfg(test)]
 mod tests {
-    use agent_wire::{Reader, Received};
-
     use super::*;
-
-    #[test]
-    fn the_uptime_is_read_in_milliseconds() {
-        assert_eq!(uptime_ms("4.56 12.30\n"), Some(4560));
-        assert_eq!(uptime_ms("350735.07 234388.90\n"), Some(350_735_070));
-        assert_eq!(uptime_ms(""), None);
-    }
 
     #[test]
     fn a_plan_that_cannot_be_read_is_named() {
@@ -157,42 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_module_comes_with_what_the_kernel_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::write(path("log"), "").unwrap();
-        let log = KernelLog::from_end_of(&path("log"));
-        fs::write(path("log"), "3,1,1000000,-;x: bad magic\n").unwrap();
-        // No kernel takes an empty file for a module.
-        fs::write(path("x.ko"), "").unwrap();
-        let module = path("x.ko").to_str().unwrap().to_owned();
-        let plan = Plan {
-            modules: vec![module.clone()],
-            ..Plan::default()
-        };
-        let sender = Sender::new(Vec::new());
-        assert!(!load_modules(&plan, log, &sender));
-        let received = Reader::new().push(&sender.into_port());
-        let [Received::Frame(frame)] = &received[..] else {
-            panic!("not one frame: {received:?}");
-        };
-        let Message::ModuleRefused {
-            module: refused,
-            error,
-            kernel_log,
-        } = &frame.message
-        else {
-            panic!("not refused: {frame:?}");
-        };
-        assert_eq!(*refused, module);
-        assert!(error.starts_with("finit_module failed: "), "{error}");
-        assert_eq!(kernel_log, "[    1.000000] x: bad magic\n");
-    }
-
-    #[test]
     fn an_unknown_field_of_a_plan_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), r#"{"port": "x", "surprise": 1}"#).unwrap();
+        fs::write(file.path(), r#"{"port": null, "surprise": 1}"#).unwrap();
         let error = read_plan(file.path()).unwrap_err();
         assert!(format!("{error:#}").contains("surprise"), "{error:#}");
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Loads kernel modules, as `modprobe` would, but from a given path.
+//! Loads kernel modules, as `modprobe` would, but from a given path, and unloads them.
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
-use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
 
 /// `MODULE_INIT_COMPRESSED_FILE` of `<linux/module.h>`, which nix has no name for: the kernel
 /// unpacks the file itself, if it has `CONFIG_MODULE_DECOMPRESS`.
@@ -20,10 +20,31 @@ const COMPRESSED_FILE: u32 = 4;
 /// How long a module may take; one whose driver probes slow hardware takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Loads a module, unless that takes for ever, as it does when a driver hangs in its probe.
-pub(super) fn load_in_time(path: &Path, command_line: &str) -> anyhow::Result<()> {
-    let (path, command_line) = (path.to_owned(), command_line.to_owned());
-    in_time(LIMIT, move || load(&path, &command_line))
+/// Loads a module with these parameters, or, if there are none, with those that the kernel's command
+/// line has for it; unless that takes for ever, as it does when a driver hangs in its probe.
+pub(super) fn load_in_time(path: &Path, parameters: &str) -> anyhow::Result<()> {
+    let (path, mut parameters) = (path.to_owned(), parameters.to_owned());
+    if parameters.is_empty() {
+        let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+        parameters = parameters_for(&name(&path), &command_line);
+    }
+    in_time(LIMIT, move || load(&path, &parameters))
+}
+
+/// Unloads a module; unless that takes for ever, as it does when a driver hangs in its remove.
+pub(super) fn unload_in_time(name: &str) -> anyhow::Result<()> {
+    let name = CString::new(name)?;
+    in_time(LIMIT, move || {
+        let flags = DeleteModuleFlags::O_NONBLOCK;
+        delete_module(&name, flags).context("delete_module failed")
+    })
+}
+
+/// The names of all modules that are loaded, the latest first.
+pub(super) fn loaded() -> Vec<String> {
+    let text = fs::read_to_string("/proc/modules").unwrap_or_default();
+    let name = |line: &str| line.split(' ').next().map(str::to_owned);
+    text.lines().filter_map(name).collect()
 }
 
 /// Does something in a thread of its own, which is left behind if it takes too long: nothing ends a
@@ -44,28 +65,27 @@ fn in_time(
     }
 }
 
-/// Loads a module, plain or compressed, with the parameters that the kernel's command line has
-/// for it. One that is loaded already is fine.
-fn load(path: &Path, command_line: &str) -> anyhow::Result<()> {
+/// Loads a module, plain or compressed. One that is loaded already is fine.
+fn load(path: &Path, parameters: &str) -> anyhow::Result<()> {
     let file = File::open(path).context("cannot open the module")?;
     let flags = match path.extension() {
         Some(extension) if extension == "xz" => ModuleInitFlags::from_bits_retain(COMPRESSED_FILE),
         _ => ModuleInitFlags::empty(),
     };
-    let parameters = CString::new(parameters(&module_name(path), command_line))?;
-    loaded(finit_module(&file, &parameters, flags))
+    let parameters = CString::new(parameters)?;
+    taken(finit_module(&file, &parameters, flags))
 }
 
-/// Whether the kernel has the module now.
-fn loaded(result: nix::Result<()>) -> anyhow::Result<()> {
-    match result {
+/// What the kernel's answer means for a module that is to be there.
+fn taken(answer: nix::Result<()>) -> anyhow::Result<()> {
+    match answer {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno).context("finit_module failed"),
     }
 }
 
 /// The name that a file's module has in the kernel.
-fn module_name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = file.split('.').next().unwrap_or_default();
     stem.replace('-', "_")
@@ -74,7 +94,7 @@ fn module_name(path: &Path) -> String {
 /// The parameters `module.name=value` of the kernel's command line, as `name=value`.
 ///
 /// The kernel itself applies those to built-in modules only.
-fn parameters(module: &str, command_line: &str) -> String {
+fn parameters_for(module: &str, command_line: &str) -> String {
     let parameters: Vec<_> = words(command_line)
         .filter_map(|word| {
             let (name, parameter) = word.split_once('.')?;
@@ -103,22 +123,22 @@ mod tests {
 
     #[test]
     fn a_module_has_the_name_of_its_file() {
-        assert_eq!(module_name(Path::new("/lib/dmacopy.ko")), "dmacopy");
-        assert_eq!(module_name(Path::new("/lib/i2c-dev.ko.xz")), "i2c_dev");
+        assert_eq!(name(Path::new("/lib/dmacopy.ko")), "dmacopy");
+        assert_eq!(name(Path::new("/lib/i2c-dev.ko.xz")), "i2c_dev");
     }
 
     #[test]
     fn only_its_own_parameters_are_passed_to_a_module() {
         let line =
             "console=ttyAMA0 dmacopy.software=1 i2c-dev.x=2 dmacopyx.y=3 dmacopy.n=\"a b\"\n";
-        assert_eq!(parameters("dmacopy", line), "software=1 n=\"a b\"");
-        assert_eq!(parameters("i2c_dev", line), "x=2");
-        assert_eq!(parameters("other", line), "");
+        assert_eq!(parameters_for("dmacopy", line), "software=1 n=\"a b\"");
+        assert_eq!(parameters_for("i2c_dev", line), "x=2");
+        assert_eq!(parameters_for("other", line), "");
     }
 
     #[test]
     fn what_follows_two_dashes_is_for_the_first_program() {
-        assert_eq!(parameters("m", "m.a=1 -- m.b=2"), "a=1");
+        assert_eq!(parameters_for("m", "m.a=1 -- m.b=2"), "a=1");
     }
 
     #[test]
@@ -137,10 +157,10 @@ mod tests {
 
     #[test]
     fn a_module_that_is_loaded_already_is_fine_and_a_refused_one_is_not() {
-        loaded(Ok(())).unwrap();
-        loaded(Err(Errno::EEXIST)).unwrap();
+        taken(Ok(())).unwrap();
+        taken(Err(Errno::EEXIST)).unwrap();
         for errno in [Errno::ENOEXEC, Errno::EPERM, Errno::ENODEV, Errno::EBUSY] {
-            let error = loaded(Err(errno)).unwrap_err();
+            let error = taken(Err(errno)).unwrap_err();
             assert!(format!("{error:#}").contains(errno.desc()), "{error:#}");
         }
     }

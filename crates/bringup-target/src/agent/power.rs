@@ -1,47 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What only PID 1 has to do: bury the orphans, and switch off the board.
+//! Switches the board off, or restarts it.
 
-use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::reboot::{RebootMode, reboot};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::complain;
 
-/// Takes the status of every orphan that has ended: those become children of PID 1.
-pub(super) fn reap() {
-    if std::process::id() != 1 {
-        return;
-    }
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-            // Anything else is one process less, even one whose signal nix has no name for.
-            _ => {}
-        }
-    }
+/// Switches the board off. Where that cannot be done, the board stays as it is.
+pub(super) fn off() {
+    end(RebootMode::RB_POWER_OFF, "power off");
 }
 
-/// Waits for ever.
+/// Restarts the board. Where that cannot be done, the board stays as it is.
+pub(super) fn restart() {
+    end(RebootMode::RB_AUTOBOOT, "restart");
+}
+
+fn end(mode: RebootMode, what: &str) {
+    nix::unistd::sync();
+    let Err(errno) = reboot(mode);
+    complain(&format!("cannot {what}: {errno}"));
+}
+
+/// Waits for ever, as the first program must when there is nothing left to do: the kernel would
+/// panic.
 pub(super) fn idle() -> ! {
     loop {
-        reap();
+        super::processes::reap_orphans(&[]);
         thread::sleep(Duration::from_secs(1));
     }
-}
-
-/// Switches the board off. Where that cannot be done, the board stays as it is: PID 1 must not end.
-pub(super) fn off() -> ExitCode {
-    nix::unistd::sync();
-    if std::process::id() != 1 {
-        complain("not PID 1, so the board stays on");
-        return ExitCode::FAILURE;
-    }
-    let Err(errno) = reboot(RebootMode::RB_POWER_OFF);
-    complain(&format!("cannot power off: {errno}"));
-    idle()
 }
