@@ -140,6 +140,13 @@ impl Board {
         }
     }
 
+    /// Whether the agent's port is a serial line, which has no room for more than a terminal's
+    /// buffer holds.
+    pub fn agent_is_serial(&self) -> bool {
+        let qemu = self.qemu.as_ref();
+        !qemu.is_some_and(|qemu| qemu.virtio_serial.contains(&SerialUse::Agent))
+    }
+
     /// What the types cannot rule out.
     fn contradiction(&self) -> Option<String> {
         if self.compatible.is_empty() {

@@ -2,12 +2,17 @@
 
 //! What can go wrong with a bench, as opposed to with what runs on it.
 
+use std::fmt::{Debug, Display};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use agent_wire::Damage;
+use agent_wire::message::{Failure, ModuleRefused, Unreadable};
 use thiserror::Error;
 
-/// Why a board did not do its work. Each carries the console's last lines, where there are any.
+use crate::Lost;
+
+/// Why a bench did not do what was asked. Each carries the console's last lines, where they explain
+/// it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,8 +28,16 @@ pub enum Error {
     /// The emulator cannot be started.
     #[error("cannot start QEMU")]
     Start(#[source] std::io::Error),
-    /// The emulator ended by itself before the board was done.
-    #[error("QEMU ended before the board was done ({status}){}", quoted(stderr))]
+    /// The emulator does not do what it is told.
+    #[error("QEMU refuses to {command}: {reason}")]
+    Emulator {
+        /// What it was told.
+        command: String,
+        /// What it says.
+        reason: String,
+    },
+    /// The emulator ended by itself.
+    #[error("QEMU ended by itself ({status}){}", quoted(stderr))]
     Ended {
         /// How.
         status: String,
@@ -33,21 +46,11 @@ pub enum Error {
         /// The console's last lines.
         console: Vec<String>,
     },
-    /// The kernel panicked.
-    #[error("the kernel panicked: {line}")]
-    Panic {
-        /// The line that says so.
-        line: String,
-        /// Whether the agent had answered before, so that boot was over.
-        booted: bool,
-        /// The console's last lines.
-        console: Vec<String>,
-    },
-    /// The agent could not do its work and said so on the console.
-    #[error("the agent gave up: {line}")]
-    Agent {
-        /// The line that says so.
-        line: String,
+    /// The board does not answer any more.
+    #[error("{lost}")]
+    Lost {
+        /// Why.
+        lost: Lost,
         /// The console's last lines.
         console: Vec<String>,
     },
@@ -59,51 +62,68 @@ pub enum Error {
         /// The console's last lines.
         console: Vec<String>,
     },
-    /// The programs did not end in time.
-    #[error("the board's programs did not end within {} s", limit.as_secs())]
-    RunTimeout {
+    /// The agent did not answer in time.
+    #[error("the agent did not answer within {:.1} s", limit.as_secs_f64())]
+    Unanswered {
         /// The bound.
         limit: Duration,
-        /// The console's last lines.
-        console: Vec<String>,
     },
-    /// A module was not loaded.
-    #[error("the kernel refused module {module}: {error}")]
-    ModuleRefused {
-        /// Its path on the board.
-        module: String,
-        /// The kernel's error.
-        error: String,
-        /// What the kernel said about it.
-        kernel_log: String,
+    /// A module was not loaded at boot.
+    #[error("the kernel refused module {}: {}", _0.module, _0.error)]
+    ModuleRefused(ModuleRefused),
+    /// The agent could not do what was asked.
+    #[error(transparent)]
+    Refused(Failure),
+    /// The agent answered something that is no answer to what was asked.
+    #[error("{attempt}: the agent answered out of order")]
+    OutOfOrder {
+        /// What was asked.
+        attempt: String,
     },
-    /// The agent said that it had finished without having said that it was ready.
-    #[error("the agent finished without having been ready")]
-    NeverReady,
-    /// A frame was damaged on its way.
-    #[error("a frame from the agent was damaged")]
-    Damaged(#[source] Damage),
-    /// Frames were lost on their way.
-    #[error("frames {expected} to {} from the agent were lost", found.saturating_sub(1))]
-    Lost {
-        /// The first that is missing.
-        expected: u64,
-        /// The one that came instead.
-        found: u64,
+    /// The agent sends what cannot be read.
+    #[error(transparent)]
+    Unreadable(Unreadable),
+    /// The agent on the board is of another version.
+    #[error(
+        "the agent on the board is version {agent} and speaks protocol {speaks}, wanted is {wanted}: install the kit's own on the board"
+    )]
+    OtherVersion {
+        /// Its version.
+        agent: String,
+        /// What it speaks.
+        speaks: u32,
+        /// What this program speaks.
+        wanted: u32,
+    },
+    /// There is no connection to the agent.
+    #[error("there is no connection to the agent")]
+    Unconnected,
+    /// A file of this PC.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
 }
 
 impl Error {
+    pub(crate) fn unexpected(attempt: impl Display, reply: &impl Debug) -> Self {
+        Self::OutOfOrder {
+            attempt: format!("{attempt} ({reply:?})"),
+        }
+    }
+
     /// The console's last lines before the failure, or the kernel's log about it.
     pub fn evidence(&self) -> Vec<String> {
         match self {
             Self::Ended { console, .. }
-            | Self::Panic { console, .. }
-            | Self::Agent { console, .. }
-            | Self::BootTimeout { console, .. }
-            | Self::RunTimeout { console, .. } => console.clone(),
-            Self::ModuleRefused { kernel_log, .. } => {
-                kernel_log.lines().map(str::to_owned).collect()
+            | Self::Lost { console, .. }
+            | Self::BootTimeout { console, .. } => console.clone(),
+            Self::ModuleRefused(refused) => {
+                let records = refused.kernel_log.iter();
+                records.map(ToString::to_string).collect()
             }
             _ => Vec::new(),
         }
@@ -111,7 +131,7 @@ impl Error {
 
     /// Whether a bound of time was passed.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::BootTimeout { .. } | Self::RunTimeout { .. })
+        matches!(self, Self::BootTimeout { .. } | Self::Unanswered { .. })
     }
 }
 

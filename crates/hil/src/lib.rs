@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Benches: how a PC powers a board, reads its console and hears its agent.
+//! Benches: how a PC powers a board, reads its console and talks to its agent.
 //!
-//! Today there is one kind of bench, QEMU, which needs no cables: [`qemu::Machine`] is a board
-//! that has been switched on, and [`Session`] follows its boot and the agent's work to the end,
-//! within bounds of time, whatever the board does.
+//! A [`Bench`] is a board and what connects this PC with it, its [`wiring`]. It is brought to a
+//! [`State`] from wherever it is; when its agent answers, an [`Agent`] runs programs on it, moves
+//! files, loads modules and reads the kernel's log. Whatever the board does, everything ends
+//! within bounds of time, and says why.
 
-mod console;
+pub mod agent;
+mod bench;
+pub mod console;
 mod error;
+mod fate;
 pub mod qemu;
-mod session;
+pub mod wiring;
 
+pub use agent::Agent;
+pub use bench::{Bench, Boot, Keyboard, State};
 pub use console::Console;
 pub use error::Error;
-pub use session::{Limits, Observer, Outcome, Session};
+pub use fate::{Fate, Lost};

@@ -88,13 +88,18 @@ impl Machine {
     }
 
     /// Hands out the console; there is one reader.
-    pub(crate) fn take_console(&mut self) -> Option<UnixStream> {
+    pub(super) fn take_console(&mut self) -> Option<UnixStream> {
         self.console.take()
     }
 
     /// Hands out the agent's port; there is one reader.
-    pub(crate) fn take_agent(&mut self) -> Option<UnixStream> {
+    pub(super) fn take_agent(&mut self) -> Option<UnixStream> {
         self.agent.take()
+    }
+
+    /// Whether the process has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
     }
 
     /// Ends the emulator: by its monitor, or, if that does not help, by killing it.
@@ -117,7 +122,7 @@ impl Machine {
     }
 
     /// Stops the emulator and returns how it ended and what it said on standard error.
-    pub(crate) fn end(&mut self) -> (String, String) {
+    pub(super) fn end(&mut self) -> (String, String) {
         let status = match self.stop() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),

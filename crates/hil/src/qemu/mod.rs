@@ -12,8 +12,10 @@
 //! - QEMU Machine Protocol: <https://www.qemu.org/docs/master/interop/qmp-spec.html>
 
 mod arguments;
+mod emulated;
 mod machine;
 mod monitor;
 
 pub use arguments::Images;
+pub use emulated::Emulated;
 pub use machine::Machine;

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! An emulated board as a bench.
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use agent_wire::link;
+use board_spec::Board;
+
+use super::{Images, Machine};
+use crate::wiring::{AgentLine, Duplex, Wiring};
+use crate::{Console, Error};
+
+/// Makes the command that runs the emulator, wherever that is installed.
+type Launch = Box<dyn FnMut() -> Command + Send>;
+
+/// An emulated board. Each time it is switched on is another process.
+pub struct Emulated {
+    launch: Launch,
+    board: Board,
+    images: Images,
+    console: Console,
+    machine: Option<Machine>,
+}
+
+impl fmt::Debug for Emulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulated")
+            .field("board", &self.board.name)
+            .field("images", &self.images)
+            .field("machine", &self.machine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Emulated {
+    /// The board, off. `launch` makes the command that runs `qemu-system-aarch64`, which must hand on
+    /// the file descriptors it inherits; the arguments are added here.
+    pub fn new(
+        board: Board,
+        images: Images,
+        console: Console,
+        launch: impl FnMut() -> Command + Send + 'static,
+    ) -> Self {
+        Self {
+            launch: Box::new(launch),
+            board,
+            images,
+            console,
+            machine: None,
+        }
+    }
+}
+
+impl Wiring for Emulated {
+    fn kind(&self) -> &'static str {
+        "qemu"
+    }
+
+    fn power_on(&mut self) -> Result<(), Error> {
+        let command = (self.launch)();
+        self.machine = Some(Machine::start(command, &self.board, &self.images)?);
+        Ok(())
+    }
+
+    fn power_off(&mut self) -> Result<(), Error> {
+        self.machine = None;
+        Ok(())
+    }
+
+    fn console(&mut self) -> Result<Option<Duplex>, Error> {
+        let console = self.machine.as_mut().and_then(Machine::take_console);
+        console.map(duplex).transpose()
+    }
+
+    fn agent(&mut self) -> Result<AgentLine, Error> {
+        let agent = self.machine.as_mut().and_then(Machine::take_agent);
+        let agent = agent.ok_or(Error::Unconnected)?;
+        // What QEMU's model of a serial port has no room for waits in the socket. That of the
+        // guest's terminal is another matter.
+        let line = if self.board.agent_is_serial() {
+            link::Line::SERIAL
+        } else {
+            link::Line::STREAM
+        };
+        Ok(AgentLine::Own(duplex(agent)?, line))
+    }
+
+    fn ended(&mut self) -> Option<Error> {
+        let machine = self.machine.as_mut()?;
+        if !machine.has_ended() {
+            return None;
+        }
+        let (status, stderr) = machine.end();
+        Some(Error::Ended {
+            status,
+            stderr,
+            console: self.console.last(),
+        })
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.machine.as_ref().map(Machine::pid)
+    }
+}
+
+fn duplex(stream: UnixStream) -> Result<Duplex, Error> {
+    let reader = stream.try_clone().map_err(Error::Channel)?;
+    Ok(Duplex {
+        reader: Box::new(reader),
+        writer: Box::new(stream),
+    })
+}
