@@ -233,7 +233,10 @@ impl Link {
     /// What is to be written now, if anything.
     pub fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
         if std::mem::take(&mut self.beacon) {
-            return Some(self.frame(Kind::Beacon, 0, Vec::new()).encode());
+            // The first bytes after a serial port was opened may get lost.
+            let mut line = b"\n\n\n\n".to_vec();
+            line.extend(self.frame(Kind::Beacon, 0, Vec::new()).encode());
+            return Some(line);
         }
         self.run_out_of_patience(now);
         if let Some(line) = self.send_again(now).or_else(|| self.send_next(now)) {
@@ -261,7 +264,9 @@ impl Link {
     }
 
     fn current_patience(&self) -> Duration {
-        self.line.patience * (1 << self.sending.disappointments.min(DOUBLINGS))
+        // As long as nobody has answered it is not the line that is slow.
+        let doublings = if self.peer == 0 { 0 } else { DOUBLINGS };
+        self.line.patience * (1 << self.sending.disappointments.min(doublings))
     }
 
     fn run_out_of_patience(&mut self, now: Instant) {

@@ -7,6 +7,7 @@
 //! to standard error, results to standard output; [`exit::Exit`] lists the exit codes.
 
 mod archive;
+mod bench;
 mod cache;
 mod cli;
 mod command;
@@ -19,13 +20,11 @@ mod fake_debian;
 mod host;
 mod initramfs;
 mod kernel;
-mod kernel_health;
 mod lock;
 mod mirror;
 mod module;
 mod progress;
 mod repository;
-mod run;
 mod setup;
 mod stamp;
 mod target_programs;

@@ -5,10 +5,11 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hil::Console;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::failure::{OrFail, Result};
@@ -56,15 +57,18 @@ impl Progress {
         } else {
             spinner.enable_steady_tick(Duration::from_millis(120));
         }
-        Ok(Step {
+        let sink = Sink {
             title: title.to_owned(),
             doing: doing.to_owned(),
             verbose: self.verbose,
-            lines: self.lines.clone(),
             spinner,
+            log: Mutex::new(log),
+        };
+        Ok(Step {
+            sink: Arc::new(sink),
+            lines: self.lines.clone(),
             started: Instant::now(),
             path,
-            log: Mutex::new(log),
         })
     }
 
@@ -80,22 +84,30 @@ impl Progress {
 /// because a failure follows.
 #[derive(Debug)]
 pub(crate) struct Step {
+    sink: Arc<Sink>,
+    lines: MultiProgress,
+    started: Instant,
+    path: PathBuf,
+}
+
+/// Where the lines of a step's programs go.
+#[derive(Debug)]
+struct Sink {
     title: String,
     doing: String,
     verbose: bool,
-    lines: MultiProgress,
     spinner: ProgressBar,
-    started: Instant,
-    path: PathBuf,
     log: Mutex<File>,
 }
 
-impl Step {
-    /// Takes a line that a program of this step printed.
-    pub(crate) fn line(&self, line: &str) {
+impl Sink {
+    fn line(&self, line: &str) {
         if let Ok(mut log) = self.log.lock() {
             // A log that cannot be written must not end the work that it describes.
             let _ = writeln!(log, "{line}");
+        }
+        if self.spinner.is_finished() {
+            return;
         }
         if self.verbose {
             anstream::eprintln!("  {:TITLE$} | {line}", self.title);
@@ -103,6 +115,29 @@ impl Step {
             let shown: String = line.chars().filter(|c| !c.is_control()).collect();
             self.spinner.set_message(format!("{}: {shown}", self.doing));
         }
+    }
+}
+
+impl Step {
+    /// Takes a line that a program of this step printed.
+    pub(crate) fn line(&self, line: &str) {
+        self.sink.line(line);
+    }
+
+    /// Takes all that a console says from now on, as it comes.
+    pub(crate) fn show(&self, console: &Console) {
+        let (bytes, sink) = (console.watch(), self.sink.clone());
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            for byte in bytes.into_iter().flatten() {
+                if byte != b'\n' {
+                    line.push(byte);
+                    continue;
+                }
+                let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+                sink.line(text.trim_end_matches('\r'));
+            }
+        });
     }
 
     /// Where the lines are kept.
@@ -119,8 +154,8 @@ impl Step {
     pub(crate) fn done(self, result: &str) {
         let seconds = self.elapsed().as_secs_f64();
         let style = Style::new().fg_color(Some(AnsiColor::Green.into()));
-        self.spinner.finish_and_clear();
-        let title = &self.title;
+        self.sink.spinner.finish_and_clear();
+        let title = &self.sink.title;
         let line = format!("{style}\u{2713}{style:#} {title:TITLE$} {result} ({seconds:.1} s)");
         self.lines.suspend(|| anstream::eprintln!("{line}"));
     }
@@ -128,6 +163,6 @@ impl Step {
 
 impl Drop for Step {
     fn drop(&mut self) {
-        self.spinner.finish_and_clear();
+        self.sink.spinner.finish_and_clear();
     }
 }

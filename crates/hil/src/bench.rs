@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use board_spec::Board;
 
+use crate::agent::Ends;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Agent, Console, Error, Fate, Lost};
 
@@ -244,20 +245,20 @@ impl Bench {
     fn find_agent(&mut self) -> Result<Agent, Error> {
         let begun = self.on_since.unwrap_or_else(Instant::now);
         let console = self.wiring.console()?;
-        let mut shared = None;
+        let mut found = None;
         match self.wiring.agent()? {
-            AgentLine::Console(line) => shared = console.map(|console| (console, line)),
+            AgentLine::Console(line) => found = console.map(|console| (console, line, true)),
             own => {
                 if let Some(console) = console {
                     self.listen(console);
                 }
                 if let AgentLine::Own(duplex, line) = own {
-                    shared = Some((duplex, line));
+                    found = Some((duplex, line, false));
                 }
             }
         }
-        let (duplex, line) = loop {
-            if let Some(found) = shared.take() {
+        let (duplex, line, is_console) = loop {
+            if let Some(found) = found.take() {
                 break found;
             }
             if begun.elapsed() >= self.boot_limit {
@@ -269,14 +270,17 @@ impl Bench {
             }
             thread::sleep(PAUSE);
             if let AgentLine::Own(duplex, line) = self.wiring.agent()? {
-                shared = Some((duplex, line));
+                found = Some((duplex, line, false));
             }
         };
         let left = self.boot_limit.saturating_sub(begun.elapsed());
         let agent = Agent::call(
-            duplex.reader,
-            duplex.writer,
-            line,
+            Ends {
+                reader: duplex.reader,
+                writer: duplex.writer,
+                line,
+                is_console,
+            },
             self.console.clone(),
             self.fate.clone(),
             left,

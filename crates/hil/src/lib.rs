@@ -12,6 +12,7 @@ mod bench;
 pub mod console;
 mod error;
 mod fate;
+pub mod health;
 pub mod qemu;
 pub mod wiring;
 

@@ -25,6 +25,19 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// After how much silence a board is taken for lost. A busy emulated one may take seconds.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// A line to an agent.
+#[derive(Debug)]
+pub struct Ends<R, W> {
+    /// What comes from the board.
+    pub reader: R,
+    /// What goes to the board.
+    pub writer: W,
+    /// What the line can bear.
+    pub line: Line,
+    /// Whether it is the console too: what is not the agent's goes to the console's log.
+    pub is_console: bool,
+}
+
 /// All requests of one connection.
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -40,16 +53,21 @@ type Pending = Mutex<HashMap<u32, Sender<Reply>>>;
 
 impl Calls {
     pub(super) fn start(
-        reader: impl Read + Send + 'static,
-        writer: impl Write + Send + 'static,
-        line: Line,
+        ends: Ends<impl Read + Send + 'static, impl Write + Send + 'static>,
         console: Console,
         fate: Fate,
     ) -> Arc<Self> {
+        let Ends {
+            reader,
+            writer,
+            line,
+            is_console,
+        } = ends;
         let (outbox, inbox) = start(reader, writer, line, Side::Caller);
         let pending = Arc::new(Pending::default());
-        let (to, log, end) = (pending.clone(), console.clone(), fate.clone());
-        thread::spawn(move || dispatch(&inbox, &to, &log, &end));
+        let (to, end) = (pending.clone(), fate.clone());
+        let log = is_console.then(|| console.clone());
+        thread::spawn(move || dispatch(&inbox, &to, log.as_ref(), &end));
         Arc::new(Self {
             outbox,
             pending,
@@ -99,7 +117,7 @@ impl Calls {
     }
 }
 
-fn dispatch(inbox: &Inbox, pending: &Pending, console: &Console, fate: &Fate) {
+fn dispatch(inbox: &Inbox, pending: &Pending, console: Option<&Console>, fate: &Fate) {
     while let Some(incoming) = inbox.next() {
         match incoming {
             Incoming::Message(bytes) => match decode::<Answer>(&bytes) {
@@ -113,7 +131,11 @@ fn dispatch(inbox: &Inbox, pending: &Pending, console: &Console, fate: &Fate) {
                     reason: Some(error.to_string()),
                 }),
             },
-            Incoming::Text(text) => console.push(&text),
+            Incoming::Text(text) => {
+                if let Some(console) = console {
+                    console.push(&text);
+                }
+            }
             Incoming::Connected => {}
             Incoming::Restarted => fate.decide(Lost::Restarted),
             Incoming::Closed(reason) => fate.decide(Lost::Closed {

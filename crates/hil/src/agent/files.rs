@@ -18,8 +18,12 @@ use crate::Error;
 /// answers the last part when all parts before have come over a slow line.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Where programs are put: each under its hash, so that it goes there once.
-const PROGRAMS: &str = "/run/bringup/programs";
+/// Where programs are put on a board whose first program is the agent, each under its hash, so that
+/// it goes there once: its top folder is in memory anyway.
+const PROGRAMS: &str = "/bringup/programs";
+
+/// The same on a board with a system of its own.
+const PROGRAMS_AS_GUEST: &str = "/run/bringup/programs";
 
 impl Agent {
     /// Puts a file on the board, under an absolute path. One that is there already with this
@@ -79,7 +83,12 @@ impl Agent {
         };
         let mut file = File::open(program).map_err(unreadable)?;
         let (sha256, length) = hash(&mut file).map_err(unreadable)?;
-        let path = installed_path(program, &sha256);
+        let folder = if self.about().is_init {
+            PROGRAMS
+        } else {
+            PROGRAMS_AS_GUEST
+        };
+        let path = installed_path(folder, program, &sha256);
         self.transfer(&mut file, sha256, length, 0o755, &path, progress)?;
         Ok(path)
     }
@@ -156,15 +165,25 @@ impl Agent {
     }
 }
 
-/// Where a program with this content is put.
-pub(crate) fn installed_path(program: &Path, sha256: &[u8; 32]) -> String {
+/// Where [`Agent::install`] puts a program on a board whose first program is the agent. One that is
+/// packed there into the initramfs need not go over the line.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn place_in_initramfs(program: &Path) -> std::io::Result<String> {
+    let (sha256, _) = hash(&mut File::open(program)?)?;
+    Ok(installed_path(PROGRAMS, program, &sha256))
+}
+
+fn installed_path(folder: &str, program: &Path, sha256: &[u8; 32]) -> String {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     let hash: String = sha256[..8].iter().map(|b| format!("{b:02x}")).collect();
-    format!("{PROGRAMS}/{hash}/{name}")
+    format!("{folder}/{hash}/{name}")
 }
 
 /// Hash and length of a file, which is then at its end.
-pub(crate) fn hash(file: &mut File) -> std::io::Result<([u8; 32], u64)> {
+fn hash(file: &mut File) -> std::io::Result<([u8; 32], u64)> {
     let mut hasher = Sha256::new();
     let length = std::io::copy(file, &mut hasher)?;
     Ok((hasher.finalize().into(), length))

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_wire::Record;
-use agent_wire::link::{Line, Quality};
+use agent_wire::link::Quality;
 use agent_wire::message::{Ended, ModuleRefused, PROTOCOL, Program, Reply, Request, Stream};
 
+pub use self::calls::Ends;
 use self::calls::{Call, Calls};
+pub use self::files::place_in_initramfs;
 pub use self::process::{Event, Output, Process};
 use crate::{Console, Error, Fate};
 
@@ -77,20 +79,16 @@ pub struct Restored {
 impl Agent {
     /// Calls the agent at the other end of a line, and waits until it answers.
     ///
-    /// What on the line is not the agent's goes to the console's log.
-    ///
     /// # Errors
     ///
     /// When it does not answer in time, its fate is decided before, or it is of another version.
     pub fn call(
-        reader: impl Read + Send + 'static,
-        writer: impl Write + Send + 'static,
-        line: Line,
+        ends: Ends<impl Read + Send + 'static, impl Write + Send + 'static>,
         console: Console,
         fate: Fate,
         limit: Duration,
     ) -> Result<Self, Error> {
-        let calls = Calls::start(reader, writer, line, console, fate);
+        let calls = Calls::start(ends, console, fate);
         let hello = Request::Hello { protocol: PROTOCOL };
         let begun = Instant::now();
         let call = calls.begin(hello)?;

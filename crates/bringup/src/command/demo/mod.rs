@@ -2,25 +2,27 @@
 
 //! `bringup demo`: boots a board and shows what each mechanism exchanged with the driver.
 
-mod listener;
 mod report;
 mod table;
+mod tour;
 
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use hil::Observer;
+use hil::{Bench, State};
 
 use super::print_json;
+use crate::bench::{self, Content};
 use crate::cli::Demo;
 use crate::exit::Exit;
 use crate::failure::Result;
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::run::{self, Job};
 use crate::setup::Setup;
 use crate::{module, target_programs};
-use listener::Listener;
 use report::Document;
+use tour::Toured;
 
 pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
@@ -31,47 +33,53 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     })?;
     let built = module::build(&setup, progress)?;
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-    let mut listener = Listener::new(&step);
-    let job = Job {
+    let content = Content {
         board: &board,
         module: &built.stripped,
         agent: &agent,
         programs: Vec::new(),
-        commands: vec![vec![
-            run::path_on_board(&agent),
-            "tour".into(),
-            "--json".into(),
-        ]],
         kernel_arguments: Vec::new(),
-        keep_running: options.keep_running,
     };
-    let running = run::boot(&setup, job, &step, &mut listener)?;
-    let tour = listener.tour()?;
-    let outcome = running.outcome.clone();
-    let health = listener.kernel_health(outcome.taint);
-    let boot = seconds(outcome.boot);
+    let mut bench = bench::emulated(&setup, &content, &step)?;
+    let toured = boot_and_tour(&mut bench, &agent).map_err(|error| {
+        bench::failure(&mut bench, error).help(format!(
+            "all the board printed is in {}",
+            step.log().display()
+        ))
+    })?;
+    let tour = toured.tour()?;
+    let kernel = bench.agent().map(|agent| agent.about().kernel.clone());
+    let kernel = kernel.unwrap_or_default();
+    let boot = bench.boots().last().and_then(|boot| boot.duration);
+    let boot = seconds(boot.unwrap_or_default());
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));
-        table::print(&board.title, &outcome.kernel, &tour);
+        table::print(&board.title, &kernel, &tour);
         let _relying = setup.finish_building();
-        keep_running(running);
+        keep_running(&bench);
     } else {
-        running.session.power_off(&mut listener);
-        drop(listener);
+        // The tour is over: what the board does now decides nothing.
+        let _ = bench.reach(State::Off);
         step.done(&format!("booted in {boot}, toured, powered off"));
         if options.json {
             print_json(&Document {
                 board: &board.name,
-                kernel: &outcome.kernel,
+                kernel: &kernel,
                 engine: &tour.engine,
                 rooms: &tour.rooms,
             })?;
         } else {
-            table::print(&board.title, &outcome.kernel, &tour);
+            table::print(&board.title, &kernel, &tour);
         }
     }
-    health?;
+    toured.kernel_health()?;
     Ok(report::exit(&tour))
+}
+
+fn boot_and_tour(bench: &mut Bench, program: &Path) -> std::result::Result<Toured, hil::Error> {
+    let agent = bench.agent()?;
+    let program = agent.install(program, &mut |_, _| {})?;
+    tour::run(&agent, program)
 }
 
 fn seconds(duration: Duration) -> String {
@@ -79,16 +87,15 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// Shows the console until the board ends or Ctrl-C ends both.
-fn keep_running(mut running: run::Running) {
-    struct Screen;
-    impl Observer for Screen {
-        fn console(&mut self, line: &str) {
-            anstream::println!("{line}");
+fn keep_running(bench: &Bench) {
+    let pid = bench.pid().unwrap_or_default();
+    anstream::eprintln!("the board stays on (QEMU is pid {pid}); Ctrl-C ends it");
+    let console = bench.console().watch();
+    while bench.state() == State::Ready {
+        if let Ok(bytes) = console.recv_timeout(Duration::from_millis(200)) {
+            // A screen that is gone shows nothing.
+            let _ = std::io::stdout().write_all(&bytes);
+            let _ = std::io::stdout().flush();
         }
     }
-    anstream::eprintln!(
-        "the board stays on (QEMU is pid {}); Ctrl-C ends it",
-        running.session.pid()
-    );
-    running.session.watch(&mut Screen);
 }

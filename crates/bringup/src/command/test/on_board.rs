@@ -3,22 +3,27 @@
 //! The tests that run on a board, in one boot.
 
 use std::io::Write as _;
+use std::time::Duration;
 
-use agent_wire::{Message, Stream};
+use agent_wire::Record;
+use agent_wire::message::{Ended, Program, Stream};
 use board_spec::Board;
-use hil::Observer;
+use hil::{Agent, State, health};
 
 use super::summary::Counts;
+use crate::bench::{self, Content};
 use crate::failure::Result;
-use crate::progress::{Progress, Step};
-use crate::run::{self, Job};
+use crate::module;
+use crate::progress::Progress;
 use crate::setup::Setup;
-use crate::target_programs::Programs;
-use crate::{kernel_health, module};
+use crate::target_programs::{Programs, TestBinary};
 
 /// Memory errors in the driver are found where they happen: every slab object is checked, and
 /// KFENCE guards as many allocations as it can.
 const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
+
+/// No test binary takes anywhere near this long, on however loaded a PC.
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) fn run(
     setup: &Setup,
@@ -28,31 +33,33 @@ pub(super) fn run(
 ) -> Result<Counts> {
     let built = module::build(setup, progress)?;
     let Programs { agent, tests } = programs;
-    let harness = |path: &std::path::Path| {
-        let program = run::path_on_board(path);
-        // They are ignored on a PC; on the board that is what must run.
-        let arguments = ["--include-ignored", "--test-threads=1"];
-        std::iter::once(program)
-            .chain(arguments.map(str::to_owned))
-            .collect()
-    };
-    let job = Job {
+    let content = Content {
         board,
         module: &built.stripped,
         agent,
         programs: tests.iter().map(|test| test.path.clone()).collect(),
-        commands: tests.iter().map(|test| harness(&test.path)).collect(),
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
-        keep_running: false,
     };
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-    let mut listener = Listener::new(&step, board, tests.iter().map(|t| t.name.clone()).collect());
-    let running = run::boot(setup, job, &step, &mut listener)?;
-    let taint = running.outcome.taint;
-    running.session.power_off(&mut listener);
+    let mut bench = bench::emulated(setup, &content, &step)?;
+    let mut listener = Listener::new(board);
+    let result = bench.agent().and_then(|agent| {
+        tests
+            .iter()
+            .try_for_each(|test| listener.run(&agent, test))?;
+        agent.kernel_log(u64::MAX)
+    });
+    let log = result.map_err(|error| {
+        bench::failure(&mut bench, error).help(format!(
+            "all the board printed is in {}",
+            step.log().display()
+        ))
+    })?;
+    // The tests are over: what the board does now decides nothing.
+    let _ = bench.reach(State::Off);
     let mut counts = listener.counts;
     step.done(&format!("{} booted, tested, powered off", board.name));
-    let taint = kernel_health::unexpected_taint(taint);
+    let taint = health::unexpected_taint(log.taint);
     let verdict = taint.as_ref().map_or("ok", |_| "FAILED");
     anstream::println!(
         "\ntest the kernel of {} is tainted by the driver alone ... {verdict}",
@@ -68,9 +75,7 @@ pub(super) fn run(
 
 /// Shows what the tests print, and counts.
 struct Listener<'a> {
-    step: &'a Step,
     board: &'a Board,
-    names: Vec<String>,
     counts: Counts,
     /// The line that has begun, of the program that runs now.
     line: Vec<u8>,
@@ -79,14 +84,46 @@ struct Listener<'a> {
 }
 
 impl<'a> Listener<'a> {
-    fn new(step: &'a Step, board: &'a Board, names: Vec<String>) -> Self {
+    fn new(board: &'a Board) -> Self {
         Self {
-            step,
             board,
-            names,
             counts: Counts::default(),
             line: Vec::new(),
             summarised: false,
+        }
+    }
+
+    fn run(&mut self, agent: &Agent, test: &TestBinary) -> std::result::Result<(), hil::Error> {
+        let path = agent.install(&test.path, &mut |_, _| {})?;
+        let before = agent.kernel_log(u64::MAX)?.next;
+        self.started(&test.name);
+        let program = Program {
+            // They are ignored on a PC; on the board that is what must run.
+            command: [path.as_str(), "--include-ignored", "--test-threads=1"]
+                .map(str::to_owned)
+                .to_vec(),
+            limit_ms: u64::try_from(LIMIT.as_millis()).ok(),
+            ..Program::default()
+        };
+        let ended = agent.run(program, |stream, bytes| self.output(stream, bytes))?;
+        let log = agent.kernel_log(before)?;
+        self.ended(&test.name, &ended, &log.records);
+        Ok(())
+    }
+
+    fn started(&mut self, name: &str) {
+        self.summarised = false;
+        self.line.clear();
+        anstream::println!("\n     Running tests/{name}.rs on {}", self.board.name);
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Stdout => self.stdout(bytes),
+            Stream::Stderr => {
+                // What cannot be shown is lost, not the test's result.
+                let _ = std::io::stderr().write_all(bytes);
+            }
         }
     }
 
@@ -105,71 +142,23 @@ impl<'a> Listener<'a> {
         }
     }
 
-    fn ended(&mut self, message: &Message) {
-        let Message::Ended {
-            program,
-            code,
-            signal,
-            error,
-            kernel_log,
-        } = message
-        else {
-            return;
-        };
-        let name = self.names.get(*program).cloned().unwrap_or_default();
+    fn ended(&mut self, name: &str, ended: &Ended, kernel_log: &[Record]) {
         // One that was ended by a signal has no summary, and its tests are not counted.
-        if !self.summarised
-            || signal.is_some()
-            || error.is_some()
-            || code.is_some_and(|c| c != 0 && c != 101)
-        {
-            let how = match (code, signal, error) {
-                (.., Some(error)) => error.clone(),
-                (_, Some(signal), _) => format!("signal {signal}"),
-                (code, ..) => format!("exit code {}", code.unwrap_or(-1)),
+        if !self.summarised || ended.code.is_none_or(|code| code != 0 && code != 101) {
+            let how = match (ended.timed_out, ended.code, ended.signal) {
+                (true, ..) => format!("killed after {} s", LIMIT.as_secs()),
+                (_, _, Some(signal)) => format!("signal {signal}"),
+                (_, code, _) => format!("exit code {}", code.unwrap_or(-1)),
             };
             anstream::println!("test {name} ended properly ... FAILED ({how})");
             self.counts = self.counts.plus(Counts::one(false));
         }
-        let complaints = kernel_health::complaints(kernel_log);
-        if !complaints.is_empty() {
+        if !health::complaints(kernel_log).is_empty() {
             anstream::println!("test the kernel kept quiet during {name} ... FAILED");
-            kernel_log
-                .lines()
-                .for_each(|line| anstream::println!("    {line}"));
+            for record in kernel_log {
+                anstream::println!("    {record}");
+            }
             self.counts = self.counts.plus(Counts::one(false));
-        }
-    }
-}
-
-impl Observer for Listener<'_> {
-    fn console(&mut self, line: &str) {
-        self.step.line(line);
-    }
-
-    fn message(&mut self, message: &Message) {
-        match message {
-            Message::Started { program } => {
-                self.summarised = false;
-                self.line.clear();
-                let name = self.names.get(*program).map_or("?", String::as_str);
-                anstream::println!("\n     Running tests/{name}.rs on {}", self.board.name);
-            }
-            Message::Output {
-                stream: Stream::Stdout,
-                bytes,
-                ..
-            } => self.stdout(bytes),
-            Message::Output {
-                stream: Stream::Stderr,
-                bytes,
-                ..
-            } => {
-                // What cannot be shown is lost, not the test's result.
-                let _ = std::io::stderr().write_all(bytes);
-            }
-            Message::Ended { .. } => self.ended(message),
-            _ => {}
         }
     }
 }
@@ -181,38 +170,39 @@ mod tests {
     const SUMMARY: &str = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered \
                            out; finished in 0.02s\n";
 
-    const QUIET: &str = "[    1.000000] dmacopy0: software engine\n";
+    const QUIET: &str = "dmacopy0: software engine";
 
-    fn ended(code: Option<i32>, signal: Option<i32>, error: Option<&str>, log: &str) -> Message {
-        Message::Ended {
-            program: 0,
+    #[derive(Clone, Debug)]
+    struct End(Ended, Vec<Record>);
+
+    fn ended(code: Option<i32>, signal: Option<i32>, text: &str) -> End {
+        let ended = Ended {
             code,
             signal,
-            error: error.map(str::to_owned),
-            kernel_log: log.to_owned(),
-        }
+            ..Ended::default()
+        };
+        let record = Record {
+            sequence: 0,
+            time_us: 0,
+            level: 4,
+            text: text.to_owned(),
+        };
+        End(ended, vec![record])
     }
 
     /// What is counted when one program after the other prints this and ends so.
-    fn counted(programs: &[(&str, Message)]) -> (u64, u64, u64) {
+    fn counted(programs: &[(&str, End)]) -> (u64, u64, u64) {
         let boards = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
         let boards = board_spec::Boards::find(&boards).unwrap();
         let board = boards.board(boards.default_name()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let progress = Progress::new(false, folder.path().to_path_buf());
-        let step = progress.step("boot", "a test").unwrap();
-        let mut listener = Listener::new(&step, &board, vec!["ioctl".into()]);
-        for (stdout, end) in programs {
-            listener.message(&Message::Started { program: 0 });
-            // A line may come in two frames.
+        let mut listener = Listener::new(&board);
+        for (stdout, End(ended, log)) in programs {
+            listener.started("ioctl");
+            // A line may come in two parts.
             for half in stdout.as_bytes().chunks(stdout.len() / 2 + 1) {
-                listener.message(&Message::Output {
-                    program: 0,
-                    stream: Stream::Stdout,
-                    bytes: half.to_vec(),
-                });
+                listener.output(Stream::Stdout, half);
             }
-            listener.message(end);
+            listener.ended("ioctl", ended, log);
         }
         let Counts {
             passed,
@@ -224,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_the_harness_counted_is_counted() {
-        let good = (SUMMARY, ended(Some(0), None, None, QUIET));
+        let good = (SUMMARY, ended(Some(0), None, QUIET));
         assert_eq!(counted(std::slice::from_ref(&good)), (3, 0, 1));
         assert_eq!(counted(&[good.clone(), good]), (6, 0, 2));
     }
@@ -232,24 +222,22 @@ mod tests {
     #[test]
     fn tests_that_failed_are_not_counted_twice() {
         let failed = SUMMARY.replace("ok. 3 passed; 0 failed", "FAILED. 2 passed; 1 failed");
-        let end = ended(Some(101), None, None, QUIET);
+        let end = ended(Some(101), None, QUIET);
         assert_eq!(counted(&[(&failed, end)]), (2, 1, 1));
     }
 
     #[test]
     fn a_complaint_of_the_kernel_fails_a_program_that_passed() {
-        let log = format!("{QUIET}[    1.100000] WARNING: CPU: 0 PID: 1 at mm/slub.c:1\n");
-        let end = ended(Some(0), None, None, &log);
+        let end = ended(Some(0), None, "WARNING: CPU: 0 PID: 1 at mm/slub.c:1");
         assert_eq!(counted(&[(SUMMARY, end)]), (3, 1, 1));
     }
 
     #[test]
     fn a_program_that_does_not_end_properly_has_failed() {
         for end in [
-            ended(None, Some(11), None, QUIET),
-            ended(Some(1), None, None, QUIET),
-            ended(None, Some(9), Some("killed after 120 s"), QUIET),
-            ended(Some(0), None, Some("cannot wait for the program"), QUIET),
+            ended(None, Some(11), QUIET),
+            ended(Some(1), None, QUIET),
+            ended(None, None, QUIET),
         ] {
             assert_eq!(counted(&[(SUMMARY, end.clone())]), (3, 1, 1), "{end:?}");
         }
@@ -257,9 +245,9 @@ mod tests {
 
     #[test]
     fn a_program_without_a_summary_has_failed_even_after_one_that_had_it() {
-        let silent = ("running 3 tests\n", ended(Some(0), None, None, QUIET));
+        let silent = ("running 3 tests\n", ended(Some(0), None, QUIET));
         assert_eq!(counted(std::slice::from_ref(&silent)), (0, 1, 0));
-        let good = (SUMMARY, ended(Some(0), None, None, QUIET));
+        let good = (SUMMARY, ended(Some(0), None, QUIET));
         assert_eq!(counted(&[good, silent]), (3, 1, 1));
     }
 }

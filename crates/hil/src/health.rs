@@ -3,6 +3,8 @@
 //! Whether the kernel on the board is still well: a test that passes while the kernel complains
 //! has not passed.
 
+use agent_wire::Record;
+
 /// What an out-of-tree module without a signature taints the kernel with, `O` and `E`.
 ///
 /// Reference: <https://docs.kernel.org/admin-guide/tainted-kernels.html>
@@ -22,14 +24,14 @@ const COMPLAINTS: [&str; 10] = [
     "blocked for more than",
 ];
 
-/// The lines in which the kernel complains.
-pub(crate) fn complaints(kernel_log: &str) -> Vec<&str> {
-    let is_complaint = |line: &&str| COMPLAINTS.iter().any(|start| line.contains(start));
-    kernel_log.lines().filter(is_complaint).collect()
+/// Those messages in which the kernel complains.
+pub fn complaints(log: &[Record]) -> Vec<&Record> {
+    let is_complaint = |text: &str| COMPLAINTS.iter().any(|start| text.contains(start));
+    log.iter().filter(|r| is_complaint(&r.text)).collect()
 }
 
 /// What is wrong with `/proc/sys/kernel/tainted`, if anything.
-pub(crate) fn unexpected_taint(taint: u64) -> Option<String> {
+pub fn unexpected_taint(taint: u64) -> Option<String> {
     let unexpected = taint & !EXPECTED_TAINT;
     (unexpected != 0).then(|| {
         format!("the kernel is tainted by {unexpected:#x} besides an unsigned out-of-tree module")
@@ -42,11 +44,21 @@ mod tests {
 
     #[test]
     fn only_complaints_are_taken() {
-        let log = "dmacopy: loading out-of-tree module taints kernel.\n\
-                   WARNING: CPU: 0 PID: 1 at mm/slub.c:1\n\
-                   BUG kmalloc-64 (Tainted: G O): Right Redzone overwritten\n";
-        assert_eq!(complaints(log).len(), 2);
-        assert_eq!(complaints("dmacopy0: software engine"), Vec::<&str>::new());
+        let record = |text: &str| Record {
+            sequence: 0,
+            time_us: 0,
+            level: 4,
+            text: text.to_owned(),
+        };
+        let log = [
+            "dmacopy: loading out-of-tree module taints kernel.",
+            "WARNING: CPU: 0 PID: 1 at mm/slub.c:1",
+            "BUG kmalloc-64 (Tainted: G O): Right Redzone overwritten",
+        ];
+        assert_eq!(
+            complaints(&log.map(record)),
+            [&record(log[1]), &record(log[2])]
+        );
     }
 
     #[test]

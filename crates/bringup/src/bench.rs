@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Makes a bench of an emulated board: assembles what it boots from.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent_wire::{Module, Plan, Port, PortKind};
+use board_spec::Board;
+use hil::agent::place_in_initramfs;
+use hil::qemu::{Emulated, Images};
+use hil::{Bench, Console, Fate, Lost};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::initramfs::{self, Packed};
+use crate::progress::Step;
+use crate::setup::Setup;
+use crate::toolbox::{Access, KERNEL, OUTPUT};
+use crate::{device_tree, module};
+
+/// A loaded PC takes several times the usual 5 s.
+const BOOT: Duration = Duration::from_secs(90);
+
+/// Where the driver is on the board.
+const MODULE_FOLDER: &str = "/lib/modules/bringup";
+
+/// What an emulated board is to hold.
+#[derive(Debug)]
+pub(crate) struct Content<'a> {
+    pub(crate) board: &'a Board,
+    /// The driver to load.
+    pub(crate) module: &'a Path,
+    /// The agent, which is every other command of the kit on the board too.
+    pub(crate) agent: &'a Path,
+    /// More programs to pack, so that they need not go over a line.
+    pub(crate) programs: Vec<PathBuf>,
+    /// Added to the kernel's command line.
+    pub(crate) kernel_arguments: Vec<String>,
+}
+
+/// A bench with an emulated board that is off. What its console says is shown in `step`, and kept.
+pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Bench> {
+    let board = content.board;
+    let images = assemble(setup, content, step)?;
+    let path = setup
+        .output_folder(&format!("board/{}", board.name))?
+        .join("console.log");
+    let copy = std::fs::File::create(&path)
+        .or_environment(|| format!("cannot write {}", path.display()))?;
+    let console = Console::new(Fate::default(), Some(copy));
+    step.show(&console);
+    let (toolbox, output) = (setup.tools.toolbox.clone(), setup.tools.repository.output());
+    let kernel = setup.kernel.folder().to_path_buf();
+    let launch = move || {
+        toolbox
+            .enter()
+            .mount(&output, OUTPUT, Access::Read)
+            .mount(&kernel, KERNEL, Access::Read)
+            .program("qemu-system-aarch64")
+    };
+    let emulated = Emulated::new(board.clone(), images, console.clone(), launch);
+    Ok(Bench::new(board.clone(), Box::new(emulated), BOOT, console))
+}
+
+/// Builds what the board boots from.
+fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images> {
+    let board = content.board;
+    let modules = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
+    let (files, plan) = packed(content, modules)?;
+    let name = format!("board/{}", board.name);
+    let folder = setup.output_folder(&name)?;
+    let agent = place(content.agent)?;
+    initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
+    // An oops in the driver ends the boot with its trace, instead of a board that does nothing.
+    let mut kernel_arguments = ["quiet", "oops=panic"].map(str::to_owned).to_vec();
+    kernel_arguments.extend(content.kernel_arguments.iter().cloned());
+    Ok(Images {
+        kernel: Path::new(KERNEL).join(setup.kernel.image()),
+        initramfs: Path::new(OUTPUT).join(name).join("initramfs.cpio"),
+        device_tree: device_tree::build(setup, board, step)?,
+        kernel_arguments,
+    })
+}
+
+/// What the initramfs holds besides the agent's link, and the plan. The driver is loaded after the
+/// board's own modules.
+fn packed(content: &Content<'_>, board_modules: Vec<Packed>) -> Result<(Vec<Packed>, Plan)> {
+    let mut files = board_modules;
+    let module = |file: &Packed, is_under_test| Module {
+        path: file.to.clone(),
+        is_under_test,
+    };
+    let mut modules: Vec<_> = files.iter().map(|file| module(file, false)).collect();
+    let driver = Packed {
+        from: content.module.to_path_buf(),
+        to: format!("{MODULE_FOLDER}/{}", module::FILE),
+    };
+    modules.push(module(&driver, true));
+    files.push(driver);
+    for program in content
+        .programs
+        .iter()
+        .map(PathBuf::as_path)
+        .chain([content.agent])
+    {
+        files.push(Packed {
+            from: program.to_path_buf(),
+            to: place(program)?,
+        });
+    }
+    let kind = if content.board.agent_is_serial() {
+        PortKind::Serial
+    } else {
+        PortKind::Stream
+    };
+    let port = Port {
+        name: content.board.agent.port.clone(),
+        kind,
+    };
+    let plan = Plan {
+        port: Some(port),
+        modules,
+        services: Vec::new(),
+    };
+    Ok((files, plan))
+}
+
+/// Where a program is on the board.
+fn place(program: &Path) -> Result<String> {
+    place_in_initramfs(program).or_environment(|| format!("cannot read {}", program.display()))
+}
+
+/// Which exit code a failed boot means, and what the console said last.
+pub(crate) fn failure(bench: &mut Bench, error: hil::Error) -> Failure {
+    let error = bench.explain(error);
+    let booted = bench.boots().last().is_some_and(|b| b.duration.is_some());
+    failure_of(bench.board(), booted, error)
+}
+
+fn failure_of(board: &Board, booted: bool, error: hil::Error) -> Failure {
+    let exit = match &error {
+        error if error.is_timeout() => Exit::Timeout,
+        hil::Error::NotEmulated { .. } => Exit::Refused,
+        hil::Error::ModuleRefused { .. } => Exit::TestFailed,
+        // What is under test is the driver: it is loaded after boot.
+        hil::Error::Lost {
+            lost: Lost::Panic { .. },
+            ..
+        } if booted => Exit::TestFailed,
+        _ => Exit::Infrastructure,
+    };
+    let evidence = error.evidence();
+    Failure::new(exit, format!("{} did not get through its work", board.name))
+        .because(error)
+        .evidence(evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default_board() -> Board {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let boards = board_spec::Boards::find(&folder).unwrap();
+        boards.board(boards.default_name()).unwrap()
+    }
+
+    #[test]
+    fn the_driver_is_loaded_last_and_every_program_is_packed() {
+        let board = default_board();
+        let folder = tempfile::tempdir().unwrap();
+        let [agent, test] = ["agent", "ioctl"].map(|name| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path
+        });
+        let content = Content {
+            board: &board,
+            module: Path::new("/out/module/stripped-dmacopy.ko"),
+            agent: &agent,
+            programs: vec![test.clone()],
+            kernel_arguments: Vec::new(),
+        };
+        let from_kernel = ["/lib/modules/7/b.ko.xz", "/lib/modules/7/a.ko.xz"];
+        let modules = from_kernel.map(|to| Packed {
+            from: "/kernel/x".into(),
+            to: to.to_owned(),
+        });
+        let (files, plan) = packed(&content, modules.to_vec()).unwrap();
+        let driver = "/lib/modules/bringup/dmacopy.ko";
+        let loaded: Vec<_> = plan
+            .modules
+            .iter()
+            .map(|m| (m.path.as_str(), m.is_under_test))
+            .collect();
+        let expected = [
+            (from_kernel[0], false),
+            (from_kernel[1], false),
+            (driver, true),
+        ];
+        assert_eq!(loaded, expected);
+        let places: Vec<_> = files.iter().map(|file| file.to.as_str()).collect();
+        assert_eq!(places[..3], [from_kernel[0], from_kernel[1], driver]);
+        assert_eq!(places[3..], [place(&test).unwrap(), place(&agent).unwrap()]);
+        assert_eq!(files[2].from, content.module);
+        assert_eq!(plan.port.unwrap().name, board.agent.port);
+    }
+
+    #[test]
+    fn each_way_to_fail_has_its_exit_code() {
+        let exit_of = |booted, error| failure_of(&default_board(), booted, error).exit();
+        let panic = || hil::Error::Lost {
+            lost: Lost::Panic {
+                line: "Kernel panic".into(),
+            },
+            console: Vec::new(),
+        };
+        assert_eq!(exit_of(true, panic()), Exit::TestFailed);
+        assert_eq!(exit_of(false, panic()), Exit::Infrastructure);
+        let (console, limit) = (Vec::new(), Duration::from_secs(1));
+        let late = hil::Error::BootTimeout { limit, console };
+        assert_eq!(exit_of(false, late), Exit::Timeout);
+        assert_eq!(
+            exit_of(true, hil::Error::Unanswered { limit }),
+            Exit::Timeout
+        );
+        let refused = hil::Error::ModuleRefused(agent_wire::message::ModuleRefused {
+            module: "x.ko".into(),
+            error: "ENOEXEC".into(),
+            kernel_log: Vec::new(),
+        });
+        assert_eq!(exit_of(false, refused), Exit::TestFailed);
+        let ended = hil::Error::Ended {
+            status: "signal: 9".into(),
+            stderr: String::new(),
+            console: Vec::new(),
+        };
+        assert_eq!(exit_of(true, ended), Exit::Infrastructure);
+    }
+}
