@@ -7,11 +7,11 @@
 //! to standard error, results to standard output; [`exit::Exit`] lists the exit codes.
 
 mod archive;
-mod bench;
 mod cache;
 mod cli;
 mod command;
 mod device_tree;
+mod emulation;
 mod exit;
 mod external;
 mod failure;

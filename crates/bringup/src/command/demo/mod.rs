@@ -10,11 +10,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use hil::{Bench, State};
+use hil::{Fixture, State};
 
 use super::print_json;
-use crate::bench::{self, Content};
 use crate::cli::Demo;
+use crate::emulation::{self, Content};
 use crate::exit::Exit;
 use crate::failure::Result;
 use crate::progress::Progress;
@@ -40,26 +40,26 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
         programs: Vec::new(),
         kernel_arguments: Vec::new(),
     };
-    let mut bench = bench::emulated(&setup, &content, &step)?;
-    let toured = boot_and_tour(&mut bench, &agent).map_err(|error| {
-        bench::failure(&mut bench, error).help(format!(
+    let mut fixture = emulation::emulated(&setup, &content, &step)?;
+    let toured = boot_and_tour(&mut fixture, &agent).map_err(|error| {
+        emulation::failure(&mut fixture, error).help(format!(
             "all the board printed is in {}",
             step.log().display()
         ))
     })?;
     let tour = toured.tour()?;
-    let kernel = bench.agent().map(|agent| agent.about().kernel.clone());
+    let kernel = fixture.agent().map(|agent| agent.about().kernel.clone());
     let kernel = kernel.unwrap_or_default();
-    let boot = bench.boots().last().and_then(|boot| boot.duration);
+    let boot = fixture.boots().last().and_then(|boot| boot.duration);
     let boot = seconds(boot.unwrap_or_default());
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));
         table::print(&board.title, &kernel, &tour);
         let _relying = setup.finish_building();
-        keep_running(&bench);
+        keep_running(&fixture);
     } else {
         // The tour is over: what the board does now decides nothing.
-        let _ = bench.reach(State::Off);
+        let _ = fixture.reach(State::Off);
         step.done(&format!("booted in {boot}, toured, powered off"));
         if options.json {
             print_json(&Document {
@@ -76,8 +76,8 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     Ok(report::exit(&tour))
 }
 
-fn boot_and_tour(bench: &mut Bench, program: &Path) -> std::result::Result<Toured, hil::Error> {
-    let agent = bench.agent()?;
+fn boot_and_tour(fixture: &mut Fixture, program: &Path) -> std::result::Result<Toured, hil::Error> {
+    let agent = fixture.agent()?;
     let program = agent.install(program, &mut |_, _| {})?;
     tour::run(&agent, program)
 }
@@ -87,11 +87,11 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// Shows the console until the board ends or Ctrl-C ends both.
-fn keep_running(bench: &Bench) {
-    let pid = bench.pid().unwrap_or_default();
+fn keep_running(fixture: &Fixture) {
+    let pid = fixture.pid().unwrap_or_default();
     anstream::eprintln!("the board stays on (QEMU is pid {pid}); Ctrl-C ends it");
-    let console = bench.console().watch();
-    while bench.state() == State::Ready {
+    let console = fixture.console().watch();
+    while fixture.state() == State::Ready {
         if let Ok(bytes) = console.recv_timeout(Duration::from_millis(200)) {
             // A screen that is gone shows nothing.
             let _ = std::io::stdout().write_all(&bytes);

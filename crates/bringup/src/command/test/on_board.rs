@@ -11,7 +11,7 @@ use board_spec::Board;
 use hil::{Agent, State, health};
 
 use super::summary::Counts;
-use crate::bench::{self, Content};
+use crate::emulation::{self, Content};
 use crate::failure::Result;
 use crate::module;
 use crate::progress::Progress;
@@ -41,22 +41,22 @@ pub(super) fn run(
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
     };
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-    let mut bench = bench::emulated(setup, &content, &step)?;
+    let mut fixture = emulation::emulated(setup, &content, &step)?;
     let mut listener = Listener::new(board);
-    let result = bench.agent().and_then(|agent| {
+    let result = fixture.agent().and_then(|agent| {
         tests
             .iter()
             .try_for_each(|test| listener.run(&agent, test))?;
         agent.kernel_log(u64::MAX)
     });
     let log = result.map_err(|error| {
-        bench::failure(&mut bench, error).help(format!(
+        emulation::failure(&mut fixture, error).help(format!(
             "all the board printed is in {}",
             step.log().display()
         ))
     })?;
     // The tests are over: what the board does now decides nothing.
-    let _ = bench.reach(State::Off);
+    let _ = fixture.reach(State::Off);
     let mut counts = listener.counts;
     step.done(&format!("{} booted, tested, powered off", board.name));
     let taint = health::unexpected_taint(log.taint);

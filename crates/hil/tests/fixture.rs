@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A bench keeps its bounds and says why, whatever its board does.
+//! A fixture keeps its bounds and says why, whatever its board does.
 //!
 //! The board here is a thread at the other end of two sockets: every misbehaviour of a board can
-//! be played to the bench.
+//! be played to the fixture.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -21,7 +21,7 @@ use agent_wire::message::{
 };
 use board_spec::{Board, Boards};
 use hil::wiring::{AgentLine, Duplex, Wiring};
-use hil::{Bench, Console, Error, Fate, Lost, State};
+use hil::{Console, Error, Fate, Fixture, Lost, State};
 
 const BOOT: Duration = Duration::from_millis(1500);
 
@@ -35,7 +35,7 @@ struct Lines {
 
 impl Lines {
     fn print(&mut self, text: &str) {
-        // Nobody reads it once the bench has given up.
+        // Nobody reads it once the PC has given up.
         let _ = self.console.write_all(text.as_bytes());
     }
 
@@ -60,7 +60,7 @@ impl Lines {
             let number = call.number;
             let reply = |reply| {
                 let bytes = encode(&Answer { number, reply }).unwrap_or_default();
-                // The bench may have given up.
+                // The PC may have given up.
                 let _ = outbox.send(bytes);
             };
             match &call.request {
@@ -161,7 +161,7 @@ impl Wires {
 }
 
 struct Played {
-    bench: Bench,
+    fixture: Fixture,
     log: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -180,8 +180,8 @@ fn play(behaviour: impl Fn(u32, Lines) + Send + Sync + 'static) -> Result<Played
         log: log.clone(),
     };
     let console = Console::new(Fate::default(), None);
-    let bench = Bench::new(board()?, Box::new(wires), BOOT, console);
-    Ok(Played { bench, log })
+    let fixture = Fixture::new(board()?, Box::new(wires), BOOT, console);
+    Ok(Played { fixture, log })
 }
 
 /// A board whose agent answers as `answer` does.
@@ -205,29 +205,33 @@ fn a_board_is_brought_to_a_state_from_wherever_it_is() {
         call.request != Request::PowerOff
     })
     .unwrap();
-    let bench = &mut played.bench;
-    assert_eq!(bench.state(), State::Off);
-    bench.reach(State::Booting).unwrap();
-    assert_eq!(bench.state(), State::Booting);
-    let about = bench.agent().unwrap().about().clone();
-    assert_eq!(bench.state(), State::Ready);
+    let fixture = &mut played.fixture;
+    assert_eq!(fixture.state(), State::Off);
+    fixture.reach(State::Booting).unwrap();
+    assert_eq!(fixture.state(), State::Booting);
+    let about = fixture.agent().unwrap().about().clone();
+    assert_eq!(fixture.state(), State::Ready);
     assert_eq!(about.kernel, "7.3.4-test");
     assert!(about.started < Instant::now());
-    bench.reach(State::Ready).unwrap();
-    bench.reach(State::Off).unwrap();
-    assert_eq!(bench.state(), State::Off);
-    bench.reach(State::Off).unwrap();
-    bench.reach(State::Ready).unwrap();
-    let boots: Vec<_> = bench.boots().iter().map(|b| b.duration.is_some()).collect();
+    fixture.reach(State::Ready).unwrap();
+    fixture.reach(State::Off).unwrap();
+    assert_eq!(fixture.state(), State::Off);
+    fixture.reach(State::Off).unwrap();
+    fixture.reach(State::Ready).unwrap();
+    let boots: Vec<_> = fixture
+        .boots()
+        .iter()
+        .map(|b| b.duration.is_some())
+        .collect();
     assert_eq!(boots, [true, true]);
     assert_eq!(*played.log.lock().unwrap(), ["on", "off", "on"]);
 }
 
 #[test]
-fn a_dropped_bench_is_off() {
+fn a_dropped_fixture_is_off() {
     let mut played = answering(|_, _| true).unwrap();
-    played.bench.reach(State::Ready).unwrap();
-    drop(played.bench);
+    played.fixture.reach(State::Ready).unwrap();
+    drop(played.fixture);
     assert_eq!(*played.log.lock().unwrap(), ["on", "off"]);
 }
 
@@ -239,7 +243,7 @@ fn a_board_that_says_nothing_is_given_up_in_time_and_switched_off() {
     })
     .unwrap();
     let begun = Instant::now();
-    let error = played.bench.agent().unwrap_err();
+    let error = played.fixture.agent().unwrap_err();
     assert!(matches!(error, Error::BootTimeout { .. }), "{error}");
     assert!(error.is_timeout());
     assert_eq!(
@@ -247,7 +251,7 @@ fn a_board_that_says_nothing_is_given_up_in_time_and_switched_off() {
         ["[    0.000000] Booting Linux", "U-Boot stuck"]
     );
     assert!((BOOT..BOOT * 2).contains(&begun.elapsed()));
-    assert_eq!(played.bench.state(), State::Off);
+    assert_eq!(played.fixture.state(), State::Off);
 }
 
 #[test]
@@ -258,7 +262,7 @@ fn a_panic_during_boot_is_told_at_once() {
     })
     .unwrap();
     let begun = Instant::now();
-    let error = played.bench.agent().unwrap_err();
+    let error = played.fixture.agent().unwrap_err();
     let line = "Kernel panic - not syncing: VFS: no root".to_owned();
     assert_eq!(*lost(&error), Lost::Panic { line });
     assert!(!error.evidence().is_empty());
@@ -272,7 +276,7 @@ fn an_agent_that_gives_up_is_told_from_a_panic() {
         thread::sleep(BOOT * 4);
     })
     .unwrap();
-    let error = played.bench.agent().unwrap_err();
+    let error = played.fixture.agent().unwrap_err();
     let line = "no port \"ttyX\"".to_owned();
     assert_eq!(*lost(&error), Lost::GaveUp { line });
 }
@@ -303,7 +307,7 @@ fn a_module_that_the_kernel_refuses_is_named_with_the_kernels_log() {
         }
     })
     .unwrap();
-    let error = played.bench.agent().unwrap_err();
+    let error = played.fixture.agent().unwrap_err();
     assert_eq!(
         error.to_string(),
         "the kernel refused module /lib/x.ko: ENOEXEC"
@@ -317,7 +321,7 @@ fn a_module_that_the_kernel_refuses_is_named_with_the_kernels_log() {
 #[test]
 fn an_agent_of_another_version_is_refused_with_both_versions() {
     let mut played = play(|_, lines| drop(lines.serve(PROTOCOL + 1, |_, _| true))).unwrap();
-    let error = played.bench.agent().unwrap_err();
+    let error = played.fixture.agent().unwrap_err();
     assert!(matches!(error, Error::OtherVersion { .. }), "{error}");
     assert!(error.to_string().contains("0.0.7"), "{error}");
 }
@@ -343,7 +347,7 @@ fn a_panic_while_a_program_runs_ends_the_wait_and_a_ready_board_is_booted_anew()
         thread::sleep(BOOT * 4);
     })
     .unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     let mut heard = Vec::new();
     let program = Program::default();
     let error = agent.run(program, |_, bytes| heard.extend(bytes.to_vec()));
@@ -351,8 +355,8 @@ fn a_panic_while_a_program_runs_ends_the_wait_and_a_ready_board_is_booted_anew()
     assert_eq!(*lost(&error.unwrap_err()), Lost::Panic { line });
     assert_eq!(heard, b"before");
     assert!(agent.ping().is_err(), "what is lost stays lost");
-    assert_eq!(played.bench.state(), State::Booting);
-    played.bench.agent().unwrap().ping().unwrap();
+    assert_eq!(played.fixture.state(), State::Booting);
+    played.fixture.agent().unwrap().ping().unwrap();
     assert_eq!(*played.log.lock().unwrap(), ["on", "off", "on"]);
 }
 
@@ -363,7 +367,7 @@ fn a_board_that_starts_anew_by_itself_is_noticed() {
         drop(lines.serve(PROTOCOL, |_, _| true));
     })
     .unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     let error = agent.ping().unwrap_err();
     assert_eq!(*lost(&error), Lost::Restarted);
 }
@@ -371,10 +375,10 @@ fn a_board_that_starts_anew_by_itself_is_noticed() {
 #[test]
 fn power_that_is_cut_ends_every_wait() {
     let mut played = answering(|_, _| true).unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     let waits = thread::spawn(move || agent.ping());
     thread::sleep(Duration::from_millis(100));
-    played.bench.cut_power().unwrap();
+    played.fixture.cut_power().unwrap();
     let error = waits.join().unwrap().unwrap_err();
     assert_eq!(*lost(&error), Lost::SwitchedOff);
 }
@@ -390,7 +394,7 @@ fn what_the_agent_cannot_do_is_an_error_with_its_reason() {
         true
     })
     .unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     let error = agent.load_module("/x.ko", "").unwrap_err();
     assert_eq!(error.to_string(), "cannot load x.ko: ENOEXEC");
 }
@@ -402,7 +406,7 @@ fn an_answer_to_something_else_is_refused() {
         true
     })
     .unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     assert!(matches!(
         agent.ping().unwrap_err(),
         Error::OutOfOrder { .. }
@@ -425,7 +429,7 @@ fn many_ask_at_the_same_time_and_each_gets_his_own_answer() {
         true
     })
     .unwrap();
-    let agent = played.bench.agent().unwrap();
+    let agent = played.fixture.agent().unwrap();
     thread::scope(|scope| {
         for thread in 0..8_u64 {
             let agent = agent.clone();
@@ -446,8 +450,8 @@ fn the_console_is_logged_with_both_clocks() {
         drop(lines.serve(PROTOCOL, |_, _| true));
     })
     .unwrap();
-    played.bench.agent().unwrap();
-    let lines = played.bench.console().since(0);
+    played.fixture.agent().unwrap();
+    let lines = played.fixture.console().since(0);
     assert_eq!(lines[0].text, "[    1.250000] hello");
     assert_eq!(lines[0].target, Some(Duration::from_millis(1250)));
     assert!(lines[0].host.elapsed().unwrap() < Duration::from_secs(60));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Makes a bench of an emulated board: assembles what it boots from.
+//! Makes a fixture of an emulated board: assembles what it boots from.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use agent_wire::{Module, Plan, Port, PortKind};
 use board_spec::Board;
 use hil::agent::place_in_initramfs;
 use hil::qemu::{Emulated, Images};
-use hil::{Bench, Console, Fate, Lost};
+use hil::{Console, Fate, Fixture, Lost};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
@@ -39,8 +39,8 @@ pub(crate) struct Content<'a> {
     pub(crate) kernel_arguments: Vec<String>,
 }
 
-/// A bench with an emulated board that is off. What its console says is shown in `step`, and kept.
-pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Bench> {
+/// A fixture with an emulated board that is off. What its console says is shown in `step`, and kept.
+pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Fixture> {
     let board = content.board;
     let images = assemble(setup, content, step)?;
     let path = setup
@@ -60,7 +60,12 @@ pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Res
             .program("qemu-system-aarch64")
     };
     let emulated = Emulated::new(board.clone(), images, console.clone(), launch);
-    Ok(Bench::new(board.clone(), Box::new(emulated), BOOT, console))
+    Ok(Fixture::new(
+        board.clone(),
+        Box::new(emulated),
+        BOOT,
+        console,
+    ))
 }
 
 /// Builds what the board boots from.
@@ -132,10 +137,10 @@ fn place(program: &Path) -> Result<String> {
 }
 
 /// Which exit code a failed boot means, and what the console said last.
-pub(crate) fn failure(bench: &mut Bench, error: hil::Error) -> Failure {
-    let error = bench.explain(error);
-    let booted = bench.boots().last().is_some_and(|b| b.duration.is_some());
-    failure_of(bench.board(), booted, error)
+pub(crate) fn failure(fixture: &mut Fixture, error: hil::Error) -> Failure {
+    let error = fixture.explain(error);
+    let booted = fixture.boots().last().is_some_and(|b| b.duration.is_some());
+    failure_of(fixture.board(), booted, error)
 }
 
 fn failure_of(board: &Board, booted: bool, error: hil::Error) -> Failure {

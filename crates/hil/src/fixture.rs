@@ -41,7 +41,7 @@ pub struct Boot {
 
 /// A board and what connects this PC with it. Dropping it switches the board off.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Fixture {
     board: Board,
     wiring: Box<dyn Wiring>,
     boot_limit: Duration,
@@ -83,8 +83,8 @@ impl Keyboard {
     }
 }
 
-impl Bench {
-    /// A bench whose board is off, or in a state that nobody knows.
+impl Fixture {
+    /// A fixture whose board is off, or in a state that nobody knows.
     pub fn new(
         board: Board,
         wiring: Box<dyn Wiring>,
@@ -109,7 +109,7 @@ impl Bench {
         &self.board
     }
 
-    /// What kind of bench this is: one word.
+    /// What kind of fixture this is: one word.
     pub fn kind(&self) -> &'static str {
         self.wiring.kind()
     }
@@ -329,7 +329,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // Nothing can be done about power that cannot be cut.
         let _ = self.cut_power();
