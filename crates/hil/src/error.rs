@@ -10,6 +10,7 @@ use agent_wire::message::{Failure, ModuleRefused, Unreadable};
 use thiserror::Error;
 
 use crate::Lost;
+use crate::server::{Trouble, TroubleKind};
 
 /// Why a bench did not do what was asked. Each carries the console's last lines, where they explain
 /// it.
@@ -98,6 +99,17 @@ pub enum Error {
     /// There is no connection to the agent.
     #[error("there is no connection to the agent")]
     Unconnected,
+    /// A bench that another process serves says so.
+    #[error(transparent)]
+    Trouble(Trouble),
+    /// The socket to a bench that another process serves.
+    #[error("cannot talk to the bench at {}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file of this PC.
     #[error("cannot read {}", path.display())]
     File {
@@ -121,6 +133,7 @@ impl Error {
             Self::Ended { console, .. }
             | Self::Lost { console, .. }
             | Self::BootTimeout { console, .. } => console.clone(),
+            Self::Trouble(trouble) => trouble.evidence.clone(),
             Self::ModuleRefused(refused) => {
                 let records = refused.kernel_log.iter();
                 records.map(ToString::to_string).collect()
@@ -131,7 +144,11 @@ impl Error {
 
     /// Whether a bound of time was passed.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::BootTimeout { .. } | Self::Unanswered { .. })
+        match self {
+            Self::BootTimeout { .. } | Self::Unanswered { .. } => true,
+            Self::Trouble(trouble) => trouble.kind == TroubleKind::Timeout,
+            _ => false,
+        }
     }
 }
 

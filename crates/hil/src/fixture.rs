@@ -8,8 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use board_spec::Board;
+use serde::{Deserialize, Serialize};
 
 use crate::agent::Ends;
+use crate::server::Boot;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Agent, Console, Error, Fate, Lost};
 
@@ -20,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const POWER_OFF: Duration = Duration::from_secs(3);
 
 /// How far a board has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum State {
     /// Without power.
     Off,
@@ -28,15 +30,6 @@ pub enum State {
     Booting,
     /// Its agent answers.
     Ready,
-}
-
-/// One boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Boot {
-    /// When the board was switched on.
-    pub started: SystemTime,
-    /// How long it took until the agent answered; none as long as it does not.
-    pub duration: Option<Duration>,
 }
 
 /// A board and what connects this PC with it. Dropping it switches the board off.
@@ -202,6 +195,13 @@ impl Fixture {
         self.on_since = None;
         self.keyboard.set(None);
         self.wiring.power_off()
+    }
+
+    /// Why the board does not answer any more, if that is so.
+    pub fn lost(&self) -> Option<Error> {
+        let lost = self.fate.decided()?;
+        let console = self.console.last();
+        Some(Error::Lost { lost, console })
     }
 
     /// Says more of why a board was lost, if more is known.

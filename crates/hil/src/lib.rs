@@ -8,16 +8,19 @@
 //! within bounds of time, and says why.
 
 pub mod agent;
+pub mod bench;
 pub mod console;
 mod error;
 mod fate;
 mod fixture;
 pub mod health;
 pub mod qemu;
+pub mod server;
 pub mod wiring;
 
 pub use agent::Agent;
+pub use bench::Bench;
 pub use console::Console;
 pub use error::Error;
 pub use fate::{Fate, Lost};
-pub use fixture::{Boot, Fixture, Keyboard, State};
+pub use fixture::{Fixture, Keyboard, State};

@@ -82,6 +82,11 @@ impl Calls {
         self.console.last()
     }
 
+    /// Whether the board has not been lost.
+    pub(super) fn is_open(&self) -> bool {
+        self.fate.decided().is_none()
+    }
+
     /// How the line has been so far.
     pub(super) fn quality(&self) -> Quality {
         self.outbox.quality()
@@ -92,11 +97,11 @@ impl Calls {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, replies) = channel();
         lock(&self.pending).insert(number, sender);
-        let call = Call {
+        let caller = Caller {
             calls: self.clone(),
             number,
-            replies,
         };
+        let call = Call { caller, replies };
         call.send(request)?;
         Ok(call)
     }
@@ -149,15 +154,14 @@ fn lock(pending: &Pending) -> std::sync::MutexGuard<'_, HashMap<u32, Sender<Repl
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One request under way.
-#[derive(Debug)]
-pub(super) struct Call {
+/// Who has made a request, and may go on with it.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
     calls: Arc<Calls>,
     number: u32,
-    replies: Receiver<Reply>,
 }
 
-impl Call {
+impl Caller {
     /// Sends another request with the same number.
     pub(super) fn send(&self, request: Request) -> Result<(), Error> {
         let number = self.number;
@@ -166,15 +170,39 @@ impl Call {
         let sent = self.calls.outbox.send(bytes);
         sent.map_err(|_| self.calls.lost().unwrap_or(Error::Unconnected))
     }
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub(super) struct Call {
+    caller: Caller,
+    replies: Receiver<Reply>,
+}
+
+impl Call {
+    /// Who has made it.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Sends another request with the same number.
+    pub(super) fn send(&self, request: Request) -> Result<(), Error> {
+        self.caller.send(request)
+    }
 
     /// The next reply. One that says why something could not be done is an error.
     pub(super) fn reply(&self, limit: Duration) -> Result<Reply, Error> {
-        self.wait(limit, SILENCE)
+        refused(self.any_reply(limit)?)
     }
 
     /// The same, even if nothing is acknowledged for a long time: a board that boots.
     pub(super) fn reply_however_silent(&self, limit: Duration) -> Result<Reply, Error> {
-        self.wait(limit, Duration::MAX)
+        refused(self.wait(limit, Duration::MAX)?)
+    }
+
+    /// The next reply, whatever it says.
+    pub(super) fn any_reply(&self, limit: Duration) -> Result<Reply, Error> {
+        self.wait(limit, SILENCE)
     }
 
     fn wait(&self, limit: Duration, silence: Duration) -> Result<Reply, Error> {
@@ -182,18 +210,17 @@ impl Call {
         loop {
             let left = limit.saturating_sub(begun.elapsed());
             match self.replies.recv_timeout(left.min(LOOK)) {
-                Ok(Reply::Failed(failure)) => return Err(Error::Refused(failure)),
                 Ok(reply) => return Ok(reply),
                 // It is forgotten only when this is dropped.
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Unconnected),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let unanswered = self.calls.outbox.unanswered();
+            let unanswered = self.caller.calls.outbox.unanswered();
             if unanswered >= silence {
                 let silence = unanswered;
-                self.calls.fate.decide(Lost::Silent { silence });
+                self.caller.calls.fate.decide(Lost::Silent { silence });
             }
-            if let Some(lost) = self.calls.lost() {
+            if let Some(lost) = self.caller.calls.lost() {
                 return Err(lost);
             }
             if left.is_zero() {
@@ -204,15 +231,20 @@ impl Call {
 
     /// A reply that has come already.
     pub(super) fn reply_by_now(&self) -> Option<Result<Reply, Error>> {
-        match self.replies.try_recv().ok()? {
-            Reply::Failed(failure) => Some(Err(Error::Refused(failure))),
-            reply => Some(Ok(reply)),
-        }
+        Some(refused(self.replies.try_recv().ok()?))
+    }
+}
+
+/// A reply that says why something could not be done is an error.
+fn refused(reply: Reply) -> Result<Reply, Error> {
+    match reply {
+        Reply::Failed(failure) => Err(Error::Refused(failure)),
+        reply => Ok(reply),
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        lock(&self.calls.pending).remove(&self.number);
+        lock(&self.caller.calls.pending).remove(&self.caller.number);
     }
 }

@@ -4,6 +4,7 @@
 
 mod calls;
 mod files;
+mod forwarded;
 mod process;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use agent_wire::message::{Ended, ModuleRefused, PROTOCOL, Program, Reply, Reques
 pub use self::calls::Ends;
 use self::calls::{Call, Calls};
 pub use self::files::place_in_initramfs;
+pub(crate) use self::forwarded::{Answers, Asking};
 pub use self::process::{Event, Output, Process};
 use crate::{Console, Error, Fate};
 
@@ -269,6 +271,11 @@ impl Agent {
     /// When the agent does not answer.
     pub fn restart(&self) -> Result<(), Error> {
         self.do_it(Request::Restart, MOMENT)
+    }
+
+    /// Whether it has not been lost.
+    pub fn is_there(&self) -> bool {
+        self.calls.is_open()
     }
 
     /// How the line to it has been so far.

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A bench: a board that this process holds, while another process serves it.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent_wire::link;
+
+use crate::agent::Ends;
+use crate::console::Line;
+use crate::server::{About, Answer, Request, Trouble, TroubleKind, receive, send, socket};
+use crate::{Agent, Console, Error, Fate, State};
+
+/// How long the server may take to hand out a line to the agent of a board that is ready.
+const GREETING: Duration = Duration::from_secs(20);
+
+/// A board that nobody else uses as long as this exists. When it is dropped without having been
+/// [released](Self::release), the board is switched off: nobody knows in what state it is.
+#[derive(Debug)]
+pub struct Bench {
+    path: PathBuf,
+    control: UnixStream,
+    token: u64,
+    agent: Option<Agent>,
+}
+
+impl Bench {
+    /// Holds the board that is served at a socket. `waiting` is told who holds it as long as somebody
+    /// else does; `who` is what others are told of this process.
+    ///
+    /// # Errors
+    ///
+    /// When nobody serves there.
+    pub fn hold(path: &Path, who: &str, waiting: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let control = connect(path)?;
+        let mut bench = Self {
+            path: path.to_owned(),
+            control,
+            token: 0,
+            agent: None,
+        };
+        let mut answer = bench.ask(&Request::Hold {
+            who: who.to_owned(),
+        })?;
+        loop {
+            match answer {
+                Answer::Held { token } => {
+                    bench.token = token;
+                    return Ok(bench);
+                }
+                Answer::Waiting { holder } => waiting(&holder),
+                other => return Err(bench.unexpected(&other)),
+            }
+            answer = bench.next()?;
+        }
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn about(&self) -> Result<About, Error> {
+        match self.ask(&Request::About)? {
+            Answer::About(about) => Ok(about),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// How far the board has come.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn state(&self) -> Result<State, Error> {
+        match self.ask(&Request::State)? {
+            Answer::State(state) => Ok(state),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Brings the board so far, from wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be brought there. It is off then.
+    pub fn reach(&mut self, state: State) -> Result<(), Error> {
+        if state != State::Ready {
+            self.agent = None;
+        }
+        self.do_it(&Request::Reach(state))
+    }
+
+    /// Takes the power from the board, whatever it is doing.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be done.
+    pub fn cut_power(&mut self) -> Result<(), Error> {
+        self.agent = None;
+        self.do_it(&Request::CutPower)
+    }
+
+    /// The agent of a board that is ready, which it is made if it is not.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub fn agent(&mut self) -> Result<Agent, Error> {
+        if let Some(agent) = &self.agent {
+            if agent.is_there() {
+                return Ok(agent.clone());
+            }
+        }
+        let agent = self.call_agent()?;
+        self.agent = Some(agent.clone());
+        Ok(agent)
+    }
+
+    fn call_agent(&self) -> Result<Agent, Error> {
+        let line = connect(&self.path)?;
+        let token = self.token;
+        let failed = |source| self.socket(source);
+        send(&line, &Request::Agent { token }).map_err(failed)?;
+        // The board may have to boot.
+        match receive(&line).map_err(failed)? {
+            Some(Answer::Done) => {}
+            Some(Answer::Failed(trouble)) => return Err(Error::Trouble(trouble)),
+            Some(other) => return Err(self.unexpected(&other)),
+            None => return Err(self.socket(io::ErrorKind::UnexpectedEof.into())),
+        }
+        let (reader, writer) = socket::split(line).map_err(failed)?;
+        let ends = Ends {
+            reader,
+            writer,
+            line: link::Line::STREAM,
+            is_console: false,
+        };
+        let fate = Fate::default();
+        Agent::call(ends, Console::new(fate.clone(), None), fate, GREETING)
+    }
+
+    /// Says more of why a board was lost: what the server knows.
+    pub fn explain(&self, error: Error) -> Error {
+        if !matches!(error, Error::Lost { .. } | Error::Unconnected) {
+            return error;
+        }
+        match self.ask(&Request::Explain) {
+            Ok(Answer::Failed(trouble)) => Error::Trouble(trouble),
+            _ => error,
+        }
+    }
+
+    /// The number that the console's next line will have.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn mark(&self) -> Result<u64, Error> {
+        match self.ask(&Request::Mark)? {
+            Answer::Mark(mark) => Ok(mark),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The console's lines from a number on, and the one that has begun.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn console(&self, since: u64) -> Result<Vec<Line>, Error> {
+        let line = |line: crate::server::Line| Line {
+            host: line.host,
+            target: line.target,
+            text: line.text,
+        };
+        match self.ask(&Request::Console { since })? {
+            Answer::Lines(lines) => Ok(lines.into_iter().map(line).collect()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Types something at the console.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn type_text(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.do_it(&Request::Type(bytes.to_vec()))
+    }
+
+    /// Gives the board back for the next user, made as it was when its agent had started.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn release(mut self) -> Result<(), Error> {
+        self.agent = None;
+        self.do_it(&Request::Release)
+    }
+
+    fn ask(&self, request: &Request) -> Result<Answer, Error> {
+        send(&self.control, request).map_err(|source| self.socket(source))?;
+        self.next()
+    }
+
+    fn next(&self) -> Result<Answer, Error> {
+        match receive(&self.control).map_err(|source| self.socket(source))? {
+            Some(Answer::Failed(trouble)) => Ok(Answer::Failed(trouble)),
+            Some(answer) => Ok(answer),
+            None => Err(self.socket(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    fn do_it(&self, request: &Request) -> Result<(), Error> {
+        match self.ask(request)? {
+            Answer::Done => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn socket(&self, source: io::Error) -> Error {
+        let path = self.path.clone();
+        Error::Socket { path, source }
+    }
+
+    fn unexpected(&self, answer: &Answer) -> Error {
+        match answer {
+            Answer::Failed(trouble) => Error::Trouble(trouble.clone()),
+            other => Error::Trouble(Trouble {
+                what: format!("the bench answered out of order: {other:?}"),
+                evidence: Vec::new(),
+                kind: TroubleKind::Bench,
+            }),
+        }
+    }
+}
+
+/// What the bench at a socket is, without holding it.
+///
+/// # Errors
+///
+/// When nobody serves there.
+pub fn about(path: &Path) -> Result<About, Error> {
+    match ask_once(path, &Request::About)? {
+        Answer::About(about) => Ok(about),
+        other => Err(out_of_order(path, &other)),
+    }
+}
+
+/// What the console says from now on, until the bench ends.
+///
+/// # Errors
+///
+/// When nobody serves there.
+pub fn watch(path: &Path) -> Result<impl Read + use<>, Error> {
+    let line = connect(path)?;
+    send(&line, &Request::Watch).map_err(|source| socket_error(path, source))?;
+    Ok(line)
+}
+
+/// Types something at the console of a board, whoever holds it: a person may help.
+///
+/// # Errors
+///
+/// When nobody serves there.
+pub fn type_text(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    ask_once(path, &Request::Type(bytes.to_vec())).map(drop)
+}
+
+/// Ends the bench at a socket, whoever holds it. Its board is off soon after.
+///
+/// # Errors
+///
+/// When nobody serves there.
+pub fn stop(path: &Path) -> Result<(), Error> {
+    ask_once(path, &Request::Stop).map(drop)
+}
+
+fn ask_once(path: &Path, request: &Request) -> Result<Answer, Error> {
+    let failed = |source| socket_error(path, source);
+    let line = connect(path)?;
+    send(&line, request).map_err(failed)?;
+    let answer = receive(&line).map_err(failed)?;
+    answer.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))
+}
+
+fn out_of_order(path: &Path, answer: &Answer) -> Error {
+    let what = format!("it answered out of order: {answer:?}");
+    socket_error(path, io::Error::other(what))
+}
+
+fn connect(path: &Path) -> Result<UnixStream, Error> {
+    socket::connect(path).map_err(|source| socket_error(path, source))
+}
+
+fn socket_error(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Socket { path, source }
+}

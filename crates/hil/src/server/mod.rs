@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Serves a board to one user after the other, so that it stays warm between them.
+//!
+//! A user who says that he is done leaves the board on for the next, in the state in which its agent
+//! had started; one who just goes, because he was interrupted, leaves nothing: the board is
+//! switched off. Without users the server ends after a while.
+
+mod holder;
+mod protocol;
+mod proxy;
+pub mod socket;
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use self::holder::Holder;
+pub use self::protocol::{About, Boot, Trouble, TroubleKind};
+pub(crate) use self::protocol::{Answer, Line, Request, receive, send};
+use crate::{Console, Error, Fixture, Keyboard, State};
+
+/// How often a user who waits is told for whom.
+const NEWS: Duration = Duration::from_secs(2);
+
+/// How often the server looks whether it is time to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a bench is called and how long it waits for users.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name.
+    pub name: String,
+    /// What the board was made of; a user who wants another key needs another server.
+    pub key: String,
+    /// How long it stays without users.
+    pub idle: Duration,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Bench {
+    settings: Settings,
+    fixture: Mutex<Fixture>,
+    console: Console,
+    keyboard: Keyboard,
+    holder: Holder,
+    stop: AtomicBool,
+}
+
+/// Serves a board until nobody has wanted it for a while, or somebody tells it to end. The board
+/// is off then.
+///
+/// # Errors
+///
+/// When the socket cannot be listened at.
+pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let idle = settings.idle;
+    let bench = Arc::new(Bench {
+        settings,
+        console: fixture.console().clone(),
+        keyboard: fixture.keyboard().clone(),
+        fixture: Mutex::new(fixture),
+        holder: Holder::new(),
+        stop: AtomicBool::new(false),
+    });
+    while !bench.stop.load(Ordering::Relaxed) && !bench.holder.end_if_idle(idle) {
+        match listener.accept() {
+            Ok((user, _)) => {
+                user.set_nonblocking(false)?;
+                let bench = bench.clone();
+                // One who goes in the middle of a sentence has gone all the same.
+                thread::spawn(move || drop(bench.attend(&user)));
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK / 4),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    // It is off in any case when this ends.
+    let _ = bench.fixture().reach(State::Off);
+    Ok(())
+}
+
+impl Bench {
+    fn fixture(&self) -> MutexGuard<'_, Fixture> {
+        self.fixture.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves one connection to its end.
+    fn attend(&self, user: &UnixStream) -> io::Result<()> {
+        let mut hold = None;
+        let result = self.attend_to_end(user, &mut hold);
+        if let Some(token) = hold {
+            // He has not said that he is done.
+            let _ = self.fixture().cut_power();
+            self.holder.release(token);
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn attend_to_end(&self, user: &UnixStream, hold: &mut Option<u64>) -> io::Result<()> {
+        while let Some(request) = receive(user)? {
+            let answer = match request {
+                Request::Hold { who } if hold.is_none() => self.hold(user, &who, hold)?,
+                Request::About => Answer::About(self.about()),
+                Request::State => Answer::State(self.fixture().state()),
+                Request::Mark => Answer::Mark(self.console.mark()),
+                Request::Console { since } => Answer::Lines(self.lines(since)),
+                Request::Watch => return self.watch(user),
+                Request::Type(bytes) => done(self.keyboard.write(&bytes).map_err(Error::Channel)),
+                Request::Agent { token } => return self.lend_agent(user, token),
+                Request::Stop => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    Answer::Done
+                }
+                Request::Hold { .. } => refused("this connection holds the board already"),
+                _ if hold.is_none() => refused("whoever asks for that must hold the board"),
+                Request::Reach(state) => done(self.fixture().reach(state)),
+                Request::CutPower => done(self.fixture().cut_power()),
+                Request::Explain => self.explain(),
+                Request::Release => {
+                    self.clean_up();
+                    if let Some(token) = hold.take() {
+                        self.holder.release(token);
+                    }
+                    Answer::Done
+                }
+            };
+            send(user, &answer)?;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, user: &UnixStream, who: &str, hold: &mut Option<u64>) -> io::Result<Answer> {
+        let token = self.holder.queue();
+        // At once, so that who is first is told nothing else.
+        let mut limit = LOOK;
+        while let Err(holder) = self.holder.wait(token, who, limit) {
+            limit = NEWS;
+            let told = send(user, &Answer::Waiting { holder });
+            if told.is_err() || self.stop.load(Ordering::Relaxed) {
+                self.holder.release(token);
+                told?;
+                return Ok(refused("the bench is about to end"));
+            }
+        }
+        *hold = Some(token);
+        Ok(Answer::Held { token })
+    }
+
+    /// Leaves the board to the next user as this one has found it.
+    fn clean_up(&self) {
+        let mut fixture = self.fixture();
+        if fixture.state() != State::Ready {
+            return;
+        }
+        let restored = fixture.agent().and_then(|agent| agent.restore(true));
+        if !restored.is_ok_and(|restored| restored.left.is_empty()) {
+            // The next one boots it anew.
+            let _ = fixture.cut_power();
+        }
+    }
+
+    fn about(&self) -> About {
+        let fixture = self.fixture();
+        About {
+            name: self.settings.name.clone(),
+            board: fixture.board().name.clone(),
+            title: fixture.board().title.clone(),
+            kind: fixture.kind().to_owned(),
+            key: self.settings.key.clone(),
+            pid: std::process::id(),
+            boots: fixture.boots().to_vec(),
+            holder: self.holder.name(),
+        }
+    }
+
+    fn lines(&self, since: u64) -> Vec<Line> {
+        let lines = self.console.since(since).into_iter();
+        let line = |line: crate::console::Line| Line {
+            host: line.host,
+            target: line.target,
+            text: line.text,
+        };
+        lines.map(line).collect()
+    }
+
+    fn explain(&self) -> Answer {
+        let mut fixture = self.fixture();
+        match fixture.lost() {
+            Some(error) => Answer::Failed(Trouble::from(&fixture.explain(error))),
+            None => Answer::Done,
+        }
+    }
+
+    fn watch(&self, user: &UnixStream) -> io::Result<()> {
+        use std::io::Write as _;
+        let mut user = user;
+        let console = self.console.watch();
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Ok(bytes) = console.recv_timeout(LOOK) {
+                user.write_all(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lend_agent(&self, user: &UnixStream, token: u64) -> io::Result<()> {
+        if !self.holder.is_held_by(token) {
+            return send(user, &refused("whoever asks for that must hold the board"));
+        }
+        let agent = self.fixture().agent();
+        match agent {
+            Ok(agent) => {
+                send(user, &Answer::Done)?;
+                proxy::serve(&agent, user.try_clone()?)
+            }
+            Err(error) => send(user, &Answer::Failed(Trouble::from(&error))),
+        }
+    }
+}
+
+fn done(result: Result<(), Error>) -> Answer {
+    match result {
+        Ok(()) => Answer::Done,
+        Err(error) => Answer::Failed(Trouble::from(&error)),
+    }
+}
+
+fn refused(what: &str) -> Answer {
+    Answer::Failed(Trouble {
+        what: what.to_owned(),
+        evidence: Vec::new(),
+        kind: TroubleKind::Bench,
+    })
+}

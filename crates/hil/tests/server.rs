@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A board that is served: one user after the other, warm in between, off when something is amiss.
+
+mod played;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use agent_wire::message::{Call, Ended, PROTOCOL, Program, Reply, Request, Stream};
+use hil::server::{Settings, TroubleKind, serve, socket};
+use hil::{Bench, Error, State, bench};
+use played::{BOOT, Played, answering, play};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server in a thread, and where it is.
+struct Served {
+    path: PathBuf,
+    power: Arc<Mutex<Vec<&'static str>>>,
+    thread: JoinHandle<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+fn served(played: Played, idle: Duration) -> played::Result<Served> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("bench.socket");
+    let listener = socket::listen(&path)?;
+    let settings = Settings {
+        name: "desk".into(),
+        key: "k1".into(),
+        idle,
+    };
+    let power = played.log.clone();
+    let thread = thread::spawn(move || serve(played.fixture, &listener, settings));
+    Ok(Served {
+        path,
+        power,
+        thread,
+        _folder: folder,
+    })
+}
+
+impl Served {
+    fn hold(&self, who: &str) -> Result<Bench, Error> {
+        Bench::hold(&self.path, who, &mut |_| {})
+    }
+
+    fn power(&self) -> Vec<&'static str> {
+        self.power.lock().map(|log| log.clone()).unwrap_or_default()
+    }
+
+    fn wait_for_end(self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.thread.is_finished() {
+            assert!(Instant::now() < deadline, "the server goes on");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(self.power().last(), Some(&"off"));
+    }
+}
+
+/// An agent that runs programs which echo their name, and restores without complaint.
+fn obliging(call: &Call, reply: &dyn Fn(Reply)) -> bool {
+    match &call.request {
+        Request::Ping => reply(Reply::Pong),
+        Request::Run(program) => {
+            reply(Reply::Started { pid: 7 });
+            reply(Reply::Output {
+                stream: Stream::Stdout,
+                bytes: program.command.join(" ").into_bytes(),
+            });
+            reply(Reply::Ended(Ended {
+                code: Some(0),
+                ..Ended::default()
+            }));
+        }
+        Request::Restore { .. } => reply(Reply::Restored {
+            done: Vec::new(),
+            left: Vec::new(),
+        }),
+        _ => reply(Reply::Done),
+    }
+    true
+}
+
+#[test]
+fn users_come_one_after_the_other_and_find_the_board_warm() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    for _ in 0..3 {
+        let mut bench = served.hold("me").unwrap();
+        bench.reach(State::Ready).unwrap();
+        let output = bench.agent().unwrap().output(&["/bin/x", "y"]).unwrap();
+        assert_eq!(output.stdout, b"/bin/x y");
+        assert!(output.success());
+        bench.release().unwrap();
+    }
+    assert_eq!(served.power(), ["on"]);
+    let about = bench::about(&served.path).unwrap();
+    assert_eq!((about.name.as_str(), about.key.as_str()), ("desk", "k1"));
+    assert_eq!((about.boots.len(), about.holder), (1, None));
+    bench::stop(&served.path).unwrap();
+    served.wait_for_end();
+}
+
+#[test]
+fn between_users_the_board_is_restored_and_if_that_fails_switched_off() {
+    let restored = Arc::new(Mutex::new(0));
+    let count = restored.clone();
+    let agent = move |call: &Call, reply: &dyn Fn(Reply)| {
+        if let Request::Restore { reload_modules } = call.request {
+            assert!(reload_modules);
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            reply(Reply::Restored {
+                done: Vec::new(),
+                left: vec!["process 9 does not end".into(); *count - 1],
+            });
+            return true;
+        }
+        obliging(call, reply)
+    };
+    let served = served(answering(agent).unwrap(), PATIENCE).unwrap();
+    for expected in [["on"].as_slice(), &["on", "off"]] {
+        let mut bench = served.hold("me").unwrap();
+        bench.agent().unwrap().ping().unwrap();
+        bench.release().unwrap();
+        assert_eq!(served.power(), expected);
+    }
+    assert_eq!(*restored.lock().unwrap(), 2);
+}
+
+#[test]
+fn one_who_goes_without_a_word_leaves_no_board_that_is_on() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.agent().unwrap();
+    drop(bench);
+    served.wait_for_end();
+}
+
+#[test]
+fn without_users_it_ends_after_a_while() {
+    let served = served(answering(obliging).unwrap(), Duration::from_millis(300)).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.agent().unwrap();
+    thread::sleep(Duration::from_millis(600));
+    assert!(!served.thread.is_finished(), "it is held");
+    bench.release().unwrap();
+    served.wait_for_end();
+}
+
+#[test]
+fn who_waits_is_told_for_whom() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let first = served.hold("pid 1: first").unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let mut told = Vec::new();
+            let bench = Bench::hold(&served.path, "second", &mut |who| told.push(who.to_owned()));
+            (bench.unwrap(), told)
+        });
+        thread::sleep(Duration::from_millis(300));
+        assert!(!waits.is_finished());
+        let holder = bench::about(&served.path).unwrap().holder;
+        assert_eq!(holder.as_deref(), Some("pid 1: first"));
+        first.release().unwrap();
+        let (second, told) = waits.join().unwrap();
+        assert_eq!(told, ["pid 1: first"]);
+        second.release().unwrap();
+    });
+}
+
+#[test]
+fn many_requests_at_once_get_their_own_answers_through_the_server() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    let agent = bench.agent().unwrap();
+    thread::scope(|scope| {
+        for thread in 0..6 {
+            let agent = agent.clone();
+            scope.spawn(move || {
+                for number in 0..20 {
+                    let name = format!("/bin/{thread}.{number}");
+                    let output = agent.output(&[&name]).unwrap();
+                    assert_eq!(output.stdout, name.as_bytes());
+                }
+            });
+        }
+    });
+    bench.release().unwrap();
+}
+
+#[test]
+fn what_a_user_has_started_ends_with_him() {
+    let signals = Arc::new(Mutex::new(Vec::new()));
+    let seen = signals.clone();
+    let agent = move |call: &Call, reply: &dyn Fn(Reply)| match &call.request {
+        Request::Run(_) => {
+            reply(Reply::Started { pid: 7 });
+            true
+        }
+        Request::Signal { signal } => {
+            seen.lock().unwrap().push(*signal);
+            true
+        }
+        _ => obliging(call, reply),
+    };
+    let served = served(answering(agent).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    let process = bench.agent().unwrap().start(Program::default()).unwrap();
+    drop(process);
+    bench.release().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while signals.lock().unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "it was not ended");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(*signals.lock().unwrap(), [9]);
+}
+
+#[test]
+fn a_panic_reaches_the_user_with_the_consoles_last_lines() {
+    let played = play(|_, lines| {
+        let mut lines = lines.serve(PROTOCOL, |_, _| false);
+        lines.print("[ 9.0] BUG: unable to handle\n[ 9.1] Kernel panic - not syncing: Oops\n");
+        thread::sleep(BOOT * 2);
+    })
+    .unwrap();
+    let served = served(played, PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    let error = bench.agent().unwrap().ping().unwrap_err();
+    let Error::Trouble(trouble) = bench.explain(error) else {
+        panic!("no explanation");
+    };
+    assert_eq!(trouble.kind, TroubleKind::Target);
+    assert!(trouble.what.contains("Oops"), "{}", trouble.what);
+    assert_eq!(trouble.evidence[0], "[ 9.0] BUG: unable to handle");
+    // The next one gets a board that was booted anew.
+    bench.reach(State::Ready).unwrap();
+    assert_eq!(bench.about().unwrap().boots.len(), 2);
+}
+
+#[test]
+fn a_board_that_does_not_boot_is_told_as_such() {
+    let played = play(|_, mut lines| {
+        lines.print("stuck");
+        thread::sleep(BOOT * 4);
+    })
+    .unwrap();
+    let served = served(played, PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    let error = bench.agent().unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.evidence(), ["stuck"]);
+    assert_eq!(bench.state().unwrap(), State::Off);
+}
+
+#[test]
+fn the_console_is_read_by_mark_and_watched_by_others() {
+    let played = play(|_, mut lines| {
+        lines.print("[    0.500000] before\n");
+        let _ = lines.serve(PROTOCOL, |call, reply| {
+            reply(Reply::Pong);
+            call.request == Request::Ping
+        });
+    })
+    .unwrap();
+    let served = served(played, PATIENCE).unwrap();
+    let mut watcher = bench::watch(&served.path).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.agent().unwrap();
+    let lines = bench.console(0).unwrap();
+    assert_eq!(lines[0].text, "[    0.500000] before");
+    assert_eq!(lines[0].target, Some(Duration::from_millis(500)));
+    let mark = bench.mark().unwrap();
+    assert!(bench.console(mark).unwrap().is_empty());
+    let mut heard = [0; 8];
+    watcher.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"[    0.5");
+}
+
+#[test]
+fn without_a_server_the_path_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nobody");
+    let error = Bench::hold(&path, "me", &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("nobody"), "{error}");
+}
