@@ -27,6 +27,13 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run every test there is: on this PC, of the driver's source, and on a booted board.
     Test(Test),
+    /// Run a program of this PC on a board: cargo's runner for the board's platform.
+    Run(Run),
+    /// Show a board's console and type at it.
+    Console(OneBench),
+    /// The boards that are on.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Check what this PC has and lacks, with the command that mends each problem.
     Doctor(Json),
     /// List the boards.
@@ -87,6 +94,49 @@ pub(crate) struct Test {
 
     #[command(flatten)]
     pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Which board [default: the kit's default board].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    pub(crate) board: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+
+    /// The program, built for the board, static or with all that it needs on the board.
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: String,
+
+    /// Its arguments.
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneBench {
+    /// Which board [default: the kit's default board].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    pub(crate) board: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// List the benches and who holds them.
+    List(Json),
+    /// Switch a board off that was left on for the next run.
+    Stop(OneBench),
+    /// Serve a board: what the other commands start.
+    #[command(hide = true)]
+    Serve {
+        /// The folder that describes it.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

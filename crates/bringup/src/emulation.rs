@@ -3,6 +3,7 @@
 //! Makes a fixture of an emulated board: assembles what it boots from.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use agent_wire::{Module, Plan, Port, PortKind};
@@ -10,6 +11,7 @@ use board_spec::Board;
 use hil::agent::place_in_initramfs;
 use hil::qemu::{Emulated, Images};
 use hil::{Console, Fate, Fixture, Lost};
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
@@ -22,8 +24,13 @@ use crate::{device_tree, module};
 /// A loaded PC takes several times the usual 5 s.
 const BOOT: Duration = Duration::from_secs(90);
 
-/// Where the driver is on the board.
+/// Where the driver's folder is on the board.
 const MODULE_FOLDER: &str = "/lib/modules/bringup";
+
+/// Where the driver is on the board.
+pub(crate) fn driver_on_board() -> String {
+    format!("{MODULE_FOLDER}/{}", module::FILE)
+}
 
 /// What an emulated board is to hold.
 #[derive(Debug)]
@@ -39,33 +46,62 @@ pub(crate) struct Content<'a> {
     pub(crate) kernel_arguments: Vec<String>,
 }
 
-/// A fixture with an emulated board that is off. What its console says is shown in `step`, and kept.
-pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Fixture> {
-    let board = content.board;
-    let images = assemble(setup, content, step)?;
-    let path = setup
-        .output_folder(&format!("board/{}", board.name))?
-        .join("console.log");
-    let copy = std::fs::File::create(&path)
-        .or_environment(|| format!("cannot write {}", path.display()))?;
-    let console = Console::new(Fate::default(), Some(copy));
-    step.show(&console);
-    let (toolbox, output) = (setup.tools.toolbox.clone(), setup.tools.repository.output());
-    let kernel = setup.kernel.folder().to_path_buf();
-    let launch = move || {
-        toolbox
+/// An emulated board that is off, as a document: what another process needs to switch it on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Emulation {
+    /// The board's folder.
+    board: PathBuf,
+    images: Images,
+    /// The command that runs the emulator, without the arguments that make it this board.
+    launch: Vec<String>,
+    /// Where a copy of all that the console says goes.
+    console: PathBuf,
+}
+
+impl Emulation {
+    /// Builds all that the board needs.
+    pub(crate) fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Self> {
+        let board = content.board;
+        let images = assemble(setup, content, step)?;
+        let folder = setup.output_folder(&format!("board/{}", board.name))?;
+        let launch = setup
+            .tools
+            .toolbox
             .enter()
-            .mount(&output, OUTPUT, Access::Read)
-            .mount(&kernel, KERNEL, Access::Read)
-            .program("qemu-system-aarch64")
-    };
-    let emulated = Emulated::new(board.clone(), images, console.clone(), launch);
-    Ok(Fixture::new(
-        board.clone(),
-        Box::new(emulated),
-        BOOT,
-        console,
-    ))
+            .mount(&setup.tools.repository.output(), OUTPUT, Access::Read)
+            .mount(setup.kernel.folder(), KERNEL, Access::Read)
+            .program("qemu-system-aarch64");
+        let words = std::iter::once(launch.get_program()).chain(launch.get_args());
+        Ok(Self {
+            board: board.folder.clone(),
+            images,
+            launch: words.map(|w| w.to_string_lossy().into_owned()).collect(),
+            console: folder.join("console.log"),
+        })
+    }
+
+    /// The board and what connects this PC with it.
+    pub(crate) fn fixture(self) -> Result<Fixture> {
+        let board = Board::read(&self.board).or_fail(Exit::Refused, || "cannot use this board")?;
+        let copy = std::fs::File::create(&self.console)
+            .or_environment(|| format!("cannot write {}", self.console.display()))?;
+        let console = Console::new(Fate::default(), Some(copy));
+        let launch = move || {
+            let mut words = self.launch.iter();
+            let mut command = Command::new(words.next().map_or("", String::as_str));
+            command.args(words);
+            command
+        };
+        let emulated = Emulated::new(board.clone(), self.images, console.clone(), launch);
+        Ok(Fixture::new(board, Box::new(emulated), BOOT, console))
+    }
+}
+
+/// A fixture with an emulated board that is off. What its console says is shown in `step`.
+pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Fixture> {
+    let fixture = Emulation::assemble(setup, content, step)?.fixture()?;
+    step.show(fixture.console());
+    Ok(fixture)
 }
 
 /// Builds what the board boots from.
@@ -99,7 +135,7 @@ fn packed(content: &Content<'_>, board_modules: Vec<Packed>) -> Result<(Vec<Pack
     let mut modules: Vec<_> = files.iter().map(|file| module(file, false)).collect();
     let driver = Packed {
         from: content.module.to_path_buf(),
-        to: format!("{MODULE_FOLDER}/{}", module::FILE),
+        to: driver_on_board(),
     };
     modules.push(module(&driver, true));
     files.push(driver);

@@ -29,15 +29,19 @@ mod setup;
 mod stamp;
 mod target_programs;
 mod toolbox;
+mod warm;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use command::RunEnd;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match command::dispatch(&cli) {
-        Ok(exit) => exit.into(),
+        Ok(RunEnd::Exit(exit)) => exit.into(),
+        Ok(RunEnd::Code(code)) => code.into(),
         Err(failure) => {
             failure.print();
             failure.exit().into()

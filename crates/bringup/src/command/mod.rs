@@ -2,12 +2,15 @@
 
 //! The commands, one file each.
 
+mod bench;
 mod boards;
 mod clean;
+mod console;
 mod demo;
 mod doctor;
 mod kernel;
 mod module;
+mod run;
 mod test;
 
 use serde::Serialize;
@@ -17,19 +20,30 @@ use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
+pub(crate) use run::RunEnd;
 
 /// Runs the command that was asked for.
-pub(crate) fn dispatch(cli: &Cli) -> Result<Exit> {
+pub(crate) fn dispatch(cli: &Cli) -> Result<RunEnd> {
     let repository = Repository::find()?;
     let progress = Progress::new(cli.verbose, repository.output().join("log"));
-    match &cli.command {
-        Command::Demo(options) => demo::run(options, &progress),
-        Command::Test(options) => test::run(options, &progress),
+    if let Command::Run(options) = &cli.command {
+        return run::run(options, &progress);
+    }
+    command(&cli.command, &progress).map(RunEnd::Exit)
+}
+
+fn command(command: &Command, progress: &Progress) -> Result<Exit> {
+    match command {
+        Command::Run(_) => Ok(Exit::Refused),
+        Command::Console(options) => console::run(options),
+        Command::Bench(command) => bench::run(command, progress),
+        Command::Demo(options) => demo::run(options, progress),
+        Command::Test(options) => test::run(options, progress),
         Command::Doctor(options) => doctor::run(options),
         Command::Boards(options) => boards::run(options),
-        Command::Kernel(command) => kernel::run(command, &progress),
-        Command::Module(command) => module::run(command, &progress),
-        Command::Clean(options) => clean::run(options, &progress),
+        Command::Kernel(command) => kernel::run(command, progress),
+        Command::Module(command) => module::run(command, progress),
+        Command::Clean(options) => clean::run(options, progress),
     }
 }
 

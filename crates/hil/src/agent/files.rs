@@ -28,7 +28,8 @@ const PROGRAMS_AS_GUEST: &str = "/run/bringup/programs";
 impl Agent {
     /// Puts a file on the board, under an absolute path. One that is there already with this
     /// content is left alone; a transfer that broke off earlier goes on where it was. `progress`
-    /// is told how much is there, and how much is to be, in bytes.
+    /// is told how much is there, and how much is to be, in bytes. Returns whether anything had to
+    /// be transferred.
     ///
     /// # Errors
     ///
@@ -38,7 +39,7 @@ impl Agent {
         from: &Path,
         to: &str,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let unreadable = |source| Error::File {
             path: from.to_owned(),
             source,
@@ -64,6 +65,7 @@ impl Agent {
         let length = content.len() as u64;
         let mut content = std::io::Cursor::new(content);
         self.transfer(&mut content, sha256, length, 0o644, to, &mut |_, _| {})
+            .map(drop)
     }
 
     /// Puts a program on the board, where it stays until the board restarts, and returns its path
@@ -101,7 +103,7 @@ impl Agent {
         mode: u32,
         to: &str,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let unreadable = |source| Error::File {
             path: to.into(),
             source,
@@ -113,7 +115,7 @@ impl Agent {
             sha256,
         })?;
         let mut offset = match call.reply(PATIENCE)? {
-            Reply::Done => return Ok(()),
+            Reply::Done => return Ok(false),
             Reply::Continue { offset } => offset,
             other => return Err(Error::unexpected(format!("putting {to}"), &other)),
         };
@@ -131,7 +133,7 @@ impl Agent {
             if is_last || early.is_some() {
                 progress(offset, length);
                 return match early.map_or_else(|| call.reply(PATIENCE), Ok)? {
-                    Reply::Done => Ok(()),
+                    Reply::Done => Ok(true),
                     other => Err(Error::unexpected(format!("putting {to}"), &other)),
                 };
             }

@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 
 use board_spec::{Board, Qemu, SerialUse};
+use serde::{Deserialize, Serialize};
 
 /// What a board boots from: paths as the emulator sees them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
     /// The kernel, an arm64 `Image`, compressed or not.
     pub kernel: PathBuf,

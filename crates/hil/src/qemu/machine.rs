@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use board_spec::Board;
@@ -28,6 +29,34 @@ pub struct Machine {
     stderr: Option<JoinHandle<String>>,
     console: Option<UnixStream>,
     agent: Option<UnixStream>,
+    _anchor: Anchor,
+}
+
+/// Keeps the thread alive that has started a process: one that is to end with its parent
+/// (`PR_SET_PDEATHSIG` of `prctl(2)`) ends with that thread.
+#[derive(Debug)]
+struct Anchor {
+    _thread_waits_for_its_end: Sender<()>,
+}
+
+/// Starts a process from a thread that lives as long as the anchor.
+fn spawn_anchored(mut program: Command) -> Result<(Child, Anchor), Error> {
+    let (anchor, end) = channel();
+    let (sender, started) = channel();
+    thread::spawn(move || {
+        let process = program.spawn();
+        // The command owns the emulator's halves: without them the end would not be seen.
+        drop(program);
+        // It is awaited.
+        let _ = sender.send(process);
+        let _ = end.recv();
+    });
+    let process = started.recv().map_err(io::Error::other);
+    let process = process.and_then(|process| process).map_err(Error::Start)?;
+    let anchor = Anchor {
+        _thread_waits_for_its_end: anchor,
+    };
+    Ok((process, anchor))
 }
 
 impl Machine {
@@ -62,11 +91,9 @@ impl Machine {
         let [console, agent, monitor] = <[UnixStream; 3]>::try_from(pairs)
             .map_err(|_| Error::Channel(io::Error::other("a channel is missing")))?;
         let monitor = Monitor::new(monitor).map_err(Error::Channel)?;
-        let mut process = program.spawn().map_err(Error::Start)?;
-        // The command owns the emulator's halves: without them the end would not be seen.
-        drop(program);
+        let (mut process, anchor) = spawn_anchored(program)?;
         let stderr = process.stderr.take().map(|mut pipe| {
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 let mut text = Vec::new();
                 // An unreadable pipe only costs the explanation.
                 let _ = pipe.read_to_end(&mut text);
@@ -79,6 +106,7 @@ impl Machine {
             stderr,
             console: Some(console),
             agent: Some(agent),
+            _anchor: anchor,
         })
     }
 
@@ -115,7 +143,7 @@ impl Machine {
             if let Some(status) = self.process.try_wait()? {
                 return Ok(status);
             }
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
         self.process.kill()?;
         self.process.wait()

@@ -35,7 +35,11 @@ impl Lines {
     }
 
     /// An agent that says who it is and leaves the rest to `answer`, until that says no.
-    pub(crate) fn serve(self, protocol: u32, answer: impl Fn(&Call, &dyn Fn(Reply)) -> bool) -> Self {
+    pub(crate) fn serve(
+        self,
+        protocol: u32,
+        answer: impl Fn(&Call, &dyn Fn(Reply)) -> bool,
+    ) -> Self {
         let reader = self.agent.try_clone();
         let Ok(reader) = reader else { return self };
         let Ok(writer) = self.agent.try_clone() else {

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup run`: runs a program of the PC on a board, as cargo's runner does.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use agent_wire::message::{Ended, Program, Stream};
+use hil::agent::{Event, Process};
+use hil::{Agent, health};
+
+use crate::cli::Run;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::warm::{self, Ready};
+
+/// How often it is looked whether there is input.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What the variables begin with that go to the board: what cargo, its tests and nextest set.
+/// Others, as `PATH` and `HOME`, are about this PC.
+const PASSED: [&str; 6] = ["CARGO_", "RUST_", "NEXTEST", "BRINGUP_", "NO_COLOR", "TERM"];
+
+/// How a run ends: with an exit code of this program, or with the program's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunEnd {
+    Exit(Exit),
+    Code(u8),
+}
+
+pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
+    let repository = Repository::find()?;
+    let board = repository.board_or_default(options.board.as_deref())?;
+    let local = Path::new(&options.program);
+    if !local.is_file() {
+        let what = format!("there is no program {}", local.display());
+        return Err(Failure::new(Exit::Refused, what));
+    }
+    let choices = options.set_up.choices();
+    let Ready { mut bench, .. } = warm::hold(&board, vec![local.to_path_buf()], choices, progress)?;
+    let result = bench
+        .agent()
+        .and_then(|agent| run_on(&agent, local, options));
+    let (ended, log) = result.map_err(|error| {
+        let error = bench.explain(error);
+        warm::trouble(&board, error)
+    })?;
+    bench
+        .release()
+        .map_err(|error| warm::trouble(&board, error))?;
+    Ok(verdict(&ended, &log))
+}
+
+fn run_on(
+    agent: &Agent,
+    local: &Path,
+    options: &Run,
+) -> std::result::Result<(Ended, Vec<agent_wire::Record>), hil::Error> {
+    let path = agent.install(local, &mut |_, _| {})?;
+    let before = agent.kernel_log(u64::MAX)?.next;
+    let command = std::iter::once(path).chain(options.arguments.iter().cloned());
+    let program = Program {
+        command: command.collect(),
+        environment: environment(std::env::vars()),
+        has_input: true,
+        ..Program::default()
+    };
+    let process = agent.start(program)?;
+    let ended = attend(&process)?;
+    let log = agent.kernel_log(before)?;
+    Ok((ended, log.records))
+}
+
+/// Passes input and output on until the program has ended.
+fn attend(process: &Process) -> std::result::Result<Ended, hil::Error> {
+    let input = read_input();
+    let mut input = Some(input);
+    loop {
+        if let Some(receiver) = &input {
+            match receiver.try_recv() {
+                Ok(bytes) => process.write(&bytes)?,
+                Err(std::sync::mpsc::TryRecvError::Empty) => {}
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    process.end_input()?;
+                    input = None;
+                }
+            }
+        }
+        match process.next(LOOK)? {
+            // A screen that is gone shows nothing, and the program goes on.
+            Some(Event::Output(Stream::Stdout, bytes)) => {
+                let mut stdout = std::io::stdout().lock();
+                let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+            }
+            Some(Event::Output(Stream::Stderr, bytes)) => {
+                let _ = std::io::stderr().write_all(&bytes);
+            }
+            Some(Event::Ended(ended)) => return Ok(ended),
+            None => {}
+        }
+    }
+}
+
+/// Standard input, as it comes. The thread ends with this process: nothing else ends its read.
+fn read_input() -> std::sync::mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            match std::io::stdin().read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(length) => {
+                    if sender.send(buffer[..length].to_vec()).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    receiver
+}
+
+/// What of this PC's environment is not about this PC.
+fn environment(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    variables
+        .filter(|(name, _)| PASSED.iter().any(|start| name.starts_with(start)))
+        .collect()
+}
+
+/// What the end of the program means for this one. How a crash came about is said.
+fn verdict(ended: &Ended, log: &[agent_wire::Record]) -> RunEnd {
+    let complaints = health::complaints(log);
+    if let Some(signal) = ended.signal {
+        anstream::eprintln!("the program was ended on the board by signal {signal}");
+    }
+    if ended.signal.is_some() || !complaints.is_empty() {
+        for record in log {
+            anstream::eprintln!("    {record}");
+        }
+    }
+    match (ended.code, ended.signal) {
+        (Some(0), _) if !complaints.is_empty() => {
+            anstream::eprintln!("the kernel complained while the program ran");
+            RunEnd::Exit(Exit::TestFailed)
+        }
+        (Some(code), _) => RunEnd::Code(u8::try_from(code & 0xff).unwrap_or(1)),
+        // As a shell says it.
+        (_, Some(signal)) => RunEnd::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+        (None, None) => RunEnd::Exit(Exit::Infrastructure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(code: Option<i32>, signal: Option<i32>) -> Ended {
+        Ended {
+            code,
+            signal,
+            ..Ended::default()
+        }
+    }
+
+    fn record(text: &str) -> agent_wire::Record {
+        agent_wire::Record {
+            sequence: 0,
+            time_us: 0,
+            level: 4,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_programs_end_is_this_ones_end() {
+        assert_eq!(verdict(&ended(Some(0), None), &[]), RunEnd::Code(0));
+        assert_eq!(verdict(&ended(Some(101), None), &[]), RunEnd::Code(101));
+        assert_eq!(verdict(&ended(None, Some(11)), &[]), RunEnd::Code(139));
+    }
+
+    #[test]
+    fn a_kernel_that_complains_fails_a_program_that_succeeded() {
+        let log = [record("WARNING: CPU: 0 PID: 1 at mm/slub.c:1")];
+        let failed = RunEnd::Exit(Exit::TestFailed);
+        assert_eq!(verdict(&ended(Some(0), None), &log), failed);
+        assert_eq!(verdict(&ended(Some(3), None), &log), RunEnd::Code(3));
+    }
+
+    #[test]
+    fn what_is_about_this_pc_stays_here() {
+        let variables = [
+            "PATH",
+            "HOME",
+            "LD_LIBRARY_PATH",
+            "RUST_BACKTRACE",
+            "CARGO_PKG_NAME",
+        ];
+        let passed = environment(
+            variables
+                .map(|n| (n.to_owned(), "x".to_owned()))
+                .into_iter(),
+        );
+        let names: Vec<_> = passed.keys().map(String::as_str).collect();
+        assert_eq!(names, ["CARGO_PKG_NAME", "RUST_BACKTRACE"]);
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Boards that stay on between runs.
+//!
+//! A server of its own holds the board and serves one run after the other; see [`hil::server`]. A
+//! run that finds none starts one, and one that finds a server whose board was made of something
+//! else ends that first. A driver that has changed is put on the board and loaded anew, which takes
+//! a moment where a boot takes seconds.
+
+mod driver;
+mod served;
+
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use board_spec::Board;
+use hil::server::socket;
+use hil::{Bench, State, bench};
+
+use crate::emulation::{Content, Emulation};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::setup::{Choices, Setup};
+use crate::stamp::Stamp;
+use crate::{module, target_programs};
+
+pub(crate) use served::serve;
+
+/// How long a server may take to listen, or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a board stays on without a run.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// Where the server of a bench is reached.
+pub(crate) fn socket_of(repository: &Repository, name: &str) -> PathBuf {
+    folder(repository, name).join("bench.socket")
+}
+
+fn folder(repository: &Repository, name: &str) -> PathBuf {
+    repository.output().join("bench").join(name)
+}
+
+/// A board that is held, ready, and has the driver as it is in the checkout.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) bench: Bench,
+    pub(crate) socket: PathBuf,
+}
+
+/// Holds the board, warm or booted for this. `programs` are packed into it if it has to be booted.
+pub(crate) fn hold(
+    board: &Board,
+    programs: Vec<PathBuf>,
+    choices: Choices,
+    progress: &Progress,
+) -> Result<Ready> {
+    let setup = Setup::new(choices, progress)?;
+    let built = module::build(&setup, progress)?;
+    let repository = &setup.tools.repository;
+    let path = socket_of(repository, &board.name);
+    let key = key(&setup, board)?;
+    if !is_served(&path, &key)? {
+        let agent = target_programs::build_program(&setup.tools, progress)?;
+        let content = Content {
+            board,
+            module: &built.stripped,
+            agent: &agent,
+            programs,
+            kernel_arguments: Vec::new(),
+        };
+        let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
+        let emulation = Emulation::assemble(&setup, &content, &step)?;
+        start(&folder(repository, &board.name), board, &key, emulation)?;
+    }
+    let who = format!("pid {}, {}", std::process::id(), command_line());
+    let mut bench = Bench::hold(&path, &who, &mut |holder| {
+        progress.note(&format!("the board is held by {holder}; waiting for it"));
+    })
+    .map_err(|error| trouble(board, error))?;
+    // From here on other runs may build; the server relies on toolbox and kernel.
+    drop(setup.finish_building());
+    if bench.state().map_err(|error| trouble(board, error))? != State::Ready {
+        let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
+        bench
+            .reach(State::Ready)
+            .map_err(|error| trouble(board, error))?;
+        step.done("ready");
+    }
+    driver::bring_up_to_date(&mut bench, &built, progress).map_err(|e| trouble(board, e))?;
+    Ok(Ready {
+        bench,
+        socket: path,
+    })
+}
+
+/// What a server's board is made of, besides the driver.
+fn key(setup: &Setup, board: &Board) -> Result<String> {
+    let root = setup.tools.repository.root();
+    let mut stamp = Stamp::default().text(&setup.kernel.folder().display().to_string());
+    for name in [
+        "bringup-target",
+        "agent-wire",
+        "kernel-channels",
+        "dmacopy-client",
+    ] {
+        stamp = stamp.tree(&root.join("crates").join(name))?;
+    }
+    for name in ["board.toml", "overlay.dtso"] {
+        // Not every board has both.
+        let text = std::fs::read_to_string(board.folder.join(name)).unwrap_or_default();
+        stamp = stamp.text(&text);
+    }
+    // Another build of this program may serve differently.
+    let program = std::env::current_exe().and_then(|path| path.metadata());
+    let program = program.and_then(|metadata| metadata.modified());
+    Ok(stamp.text(&format!("{program:?}")).key())
+}
+
+/// Whether a server with such a board is there. One with another is ended.
+fn is_served(path: &Path, key: &str) -> Result<bool> {
+    match bench::about(path) {
+        Ok(about) if about.key == key => return Ok(true),
+        Ok(_) => drop(stop(path)?),
+        Err(_) => {}
+    }
+    socket::remove_if_dead(path).or_environment(|| format!("cannot use {}", path.display()))?;
+    Ok(false)
+}
+
+/// Ends a server, if there is one, and waits until its board is off; whether there was one.
+pub(crate) fn stop(path: &Path) -> Result<bool> {
+    if bench::stop(path).is_err() {
+        return Ok(false);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while path.exists() {
+        if Instant::now() >= deadline {
+            let what = format!("the server at {} does not end", path.display());
+            return Err(Failure::new(Exit::Timeout, what));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(true)
+}
+
+/// Starts a server in a process of its own, which outlives this one.
+fn start(folder: &Path, board: &Board, key: &str, emulation: Emulation) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .or_environment(|| format!("cannot make the folder {}", folder.display()))?;
+    let order = served::Order {
+        name: board.name.clone(),
+        key: key.to_owned(),
+        idle_seconds: IDLE.as_secs(),
+        emulation,
+    };
+    let path = folder.join("bench.json");
+    let text = serde_json::to_vec_pretty(&order).or_environment(|| "cannot describe the bench")?;
+    std::fs::write(&path, text).or_environment(|| format!("cannot write {}", path.display()))?;
+    let log = folder.join("server.log");
+    let unwritable = || format!("cannot write {}", log.display());
+    let output = File::create(&log).or_environment(unwritable)?;
+    let errors = output.try_clone().or_environment(unwritable)?;
+    let program = std::env::current_exe().or_environment(|| "cannot find this program")?;
+    let mut server = Command::new(program)
+        .args(["bench", "serve"])
+        .arg(folder)
+        // Ctrl-C in this run's terminal is not for the server: it learns of it by the socket.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .or_environment(|| "cannot start the bench's server")?;
+    wait_until_served(&mut server, &folder.join("bench.socket"), &log)
+}
+
+fn wait_until_served(server: &mut Child, path: &Path, log: &Path) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while bench::about(path).is_err() {
+        let status = server.try_wait().or_environment(|| "cannot wait")?;
+        if status.is_some() || Instant::now() >= deadline {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            let what = "the bench's server did not start";
+            return Err(Failure::new(Exit::Infrastructure, what).evidence(lines));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Why a bench did not do what was asked.
+pub(crate) fn trouble(board: &Board, error: hil::Error) -> Failure {
+    use hil::server::TroubleKind;
+
+    let exit = match &error {
+        error if error.is_timeout() => Exit::Timeout,
+        hil::Error::Trouble(trouble) if trouble.kind == TroubleKind::Target => Exit::TestFailed,
+        hil::Error::Refused(_) => Exit::TestFailed,
+        _ => Exit::Infrastructure,
+    };
+    let evidence = error.evidence();
+    Failure::new(exit, format!("{} did not get through its work", board.name))
+        .because(error)
+        .evidence(evidence)
+}
+
+fn command_line() -> String {
+    let words: Vec<_> = std::env::args().skip(1).take(4).collect();
+    format!("bringup {}", words.join(" "))
+}
