@@ -60,7 +60,7 @@ impl Agent {
         loop {
             match self.inbox.receive(PATIENCE)? {
                 Incoming::Message(bytes) => return Ok(decode(&bytes)?),
-                Incoming::Connected => {}
+                Incoming::Connected | Incoming::Text(_) => {}
                 other => return Err(format!("instead of an answer: {other:?}").into()),
             }
         }

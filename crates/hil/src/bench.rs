@@ -192,14 +192,15 @@ impl Bench {
         self.do_it(&Request::Type(bytes.to_vec()))
     }
 
-    /// Gives the board back for the next user, made as it was when its agent had started.
+    /// Gives the board back for the next user, made as it was when its agent had started. When
+    /// something went wrong, the modules under test had better be loaded anew.
     ///
     /// # Errors
     ///
     /// When the server has gone.
-    pub fn release(mut self) -> Result<(), Error> {
+    pub fn release(mut self, reload_modules: bool) -> Result<(), Error> {
         self.agent = None;
-        self.do_it(&Request::Release)
+        self.do_it(&Request::Release { reload_modules })
     }
 
     fn ask(&self, request: &Request) -> Result<Answer, Error> {

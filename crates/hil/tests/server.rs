@@ -96,7 +96,7 @@ fn users_come_one_after_the_other_and_find_the_board_warm() {
         let output = bench.agent().unwrap().output(&["/bin/x", "y"]).unwrap();
         assert_eq!(output.stdout, b"/bin/x y");
         assert!(output.success());
-        bench.release().unwrap();
+        bench.release(true).unwrap();
     }
     assert_eq!(served.power(), ["on"]);
     let about = bench::about(&served.path).unwrap();
@@ -108,16 +108,15 @@ fn users_come_one_after_the_other_and_find_the_board_warm() {
 
 #[test]
 fn between_users_the_board_is_restored_and_if_that_fails_switched_off() {
-    let restored = Arc::new(Mutex::new(0));
+    let restored = Arc::new(Mutex::new(0_usize));
     let count = restored.clone();
     let agent = move |call: &Call, reply: &dyn Fn(Reply)| {
         if let Request::Restore { reload_modules } = call.request {
-            assert!(reload_modules);
             let mut count = count.lock().unwrap();
-            *count += 1;
+            *count += usize::from(reload_modules);
             reply(Reply::Restored {
                 done: Vec::new(),
-                left: vec!["process 9 does not end".into(); *count - 1],
+                left: vec!["process 9 does not end".into(); count.saturating_sub(1)],
             });
             return true;
         }
@@ -127,7 +126,9 @@ fn between_users_the_board_is_restored_and_if_that_fails_switched_off() {
     for expected in [["on"].as_slice(), &["on", "off"]] {
         let mut bench = served.hold("me").unwrap();
         bench.agent().unwrap().ping().unwrap();
-        bench.release().unwrap();
+        bench.release(true).unwrap();
+        // Held once it has been done.
+        served.hold("next").unwrap().release(false).unwrap();
         assert_eq!(served.power(), expected);
     }
     assert_eq!(*restored.lock().unwrap(), 2);
@@ -149,7 +150,7 @@ fn without_users_it_ends_after_a_while() {
     bench.agent().unwrap();
     thread::sleep(Duration::from_millis(600));
     assert!(!served.thread.is_finished(), "it is held");
-    bench.release().unwrap();
+    bench.release(true).unwrap();
     served.wait_for_end();
 }
 
@@ -167,10 +168,10 @@ fn who_waits_is_told_for_whom() {
         assert!(!waits.is_finished());
         let holder = bench::about(&served.path).unwrap().holder;
         assert_eq!(holder.as_deref(), Some("pid 1: first"));
-        first.release().unwrap();
+        first.release(true).unwrap();
         let (second, told) = waits.join().unwrap();
         assert_eq!(told, ["pid 1: first"]);
-        second.release().unwrap();
+        second.release(true).unwrap();
     });
 }
 
@@ -191,7 +192,7 @@ fn many_requests_at_once_get_their_own_answers_through_the_server() {
             });
         }
     });
-    bench.release().unwrap();
+    bench.release(true).unwrap();
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn what_a_user_has_started_ends_with_him() {
     let mut bench = served.hold("me").unwrap();
     let process = bench.agent().unwrap().start(Program::default()).unwrap();
     drop(process);
-    bench.release().unwrap();
+    bench.release(true).unwrap();
     let deadline = Instant::now() + PATIENCE;
     while signals.lock().unwrap().is_empty() {
         assert!(Instant::now() < deadline, "it was not ended");

@@ -5,9 +5,10 @@
 //! A file appears under its name when it is whole. What has come of one whose transfer broke off
 //! stays beside it, so that the next attempt goes on from there.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use agent_wire::message::{CHUNK, Reply};
@@ -23,6 +24,30 @@ pub(super) struct Arriving {
     hasher: Sha256,
     here: u64,
     wanted: Wanted,
+}
+
+/// The hashes of files that have been looked at: a board takes long to compute them.
+#[derive(Debug, Default)]
+pub(super) struct Known(HashMap<Identity, [u8; 32]>);
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// What a file is to be.
@@ -45,21 +70,28 @@ impl Wanted {
     }
 
     /// Whether it is there already.
-    fn is_there(&self) -> bool {
-        let is_it = || -> io::Result<bool> {
+    fn is_there(&self, known: &mut Known) -> bool {
+        let mut is_it = || -> io::Result<bool> {
             let file = File::open(&self.path)?;
-            if file.metadata()?.len() != self.length {
+            let metadata = file.metadata()?;
+            if metadata.len() != self.length {
                 return Ok(false);
             }
-            Ok(hash(file)?.0.finalize() == self.sha256.into())
+            let identity = Identity::of(&metadata);
+            if let Some(sha256) = known.0.get(&identity) {
+                return Ok(*sha256 == self.sha256);
+            }
+            let sha256 = hash(file)?.0.finalize().into();
+            known.0.insert(identity, sha256);
+            Ok(sha256 == self.sha256)
         };
         is_it().unwrap_or(false)
     }
 
     /// Gets ready to take the file. None when it is there already.
-    pub(super) fn begin(self) -> anyhow::Result<Option<Arriving>> {
+    pub(super) fn begin(self, known: &mut Known) -> anyhow::Result<Option<Arriving>> {
         ensure!(self.path.is_absolute(), "the path is not absolute");
-        if self.is_there() {
+        if self.is_there(known) {
             fs::set_permissions(&self.path, Permissions::from_mode(self.mode))?;
             return Ok(None);
         }
@@ -217,7 +249,11 @@ mod tests {
     fn a_file_appears_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = wanted(folder.path(), b"hello world");
-        let mut arriving = wanted.clone().begin().unwrap().unwrap();
+        let mut arriving = wanted
+            .clone()
+            .begin(&mut Known::default())
+            .unwrap()
+            .unwrap();
         assert!(!arriving.take(0, b"hello").unwrap());
         assert!(!wanted.path.exists());
         assert!(arriving.take(5, b" world").unwrap());
@@ -225,17 +261,32 @@ mod tests {
         let mode = fs::metadata(&wanted.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o750);
         assert!(!wanted.partial().exists());
-        assert!(wanted.begin().unwrap().is_none(), "it is there");
+        let mut known = Known::default();
+        for _ in 0..2 {
+            let there = wanted.clone().begin(&mut known).unwrap().is_none();
+            assert!(there, "it is there");
+        }
+        fs::write(&wanted.path, b"HELLO WORLD").unwrap();
+        let changed = wanted.begin(&mut known).unwrap();
+        assert!(changed.is_some(), "of the same length, and another one");
     }
 
     #[test]
     fn a_transfer_that_broke_off_goes_on_where_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = wanted(folder.path(), b"hello world");
-        let mut first = wanted.clone().begin().unwrap().unwrap();
+        let mut first = wanted
+            .clone()
+            .begin(&mut Known::default())
+            .unwrap()
+            .unwrap();
         first.take(0, b"hello").unwrap();
         drop(first);
-        let mut second = wanted.clone().begin().unwrap().unwrap();
+        let mut second = wanted
+            .clone()
+            .begin(&mut Known::default())
+            .unwrap()
+            .unwrap();
         assert_eq!(second.here(), 5);
         assert!(second.take(5, b" world").unwrap());
         assert_eq!(fs::read(&wanted.path).unwrap(), b"hello world");
@@ -250,7 +301,11 @@ mod tests {
             (0, b"hello world!", "more of it"),
             (3, b"lo", "awaited"),
         ] {
-            let mut arriving = wanted.clone().begin().unwrap().unwrap();
+            let mut arriving = wanted
+                .clone()
+                .begin(&mut Known::default())
+                .unwrap()
+                .unwrap();
             let error = arriving.take(offset, bytes).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
             assert!(!wanted.path.exists());
@@ -264,7 +319,7 @@ mod tests {
         let wanted = wanted(folder.path(), b"abc");
         fs::create_dir_all(wanted.path.parent().unwrap()).unwrap();
         fs::write(wanted.partial(), b"something longer").unwrap();
-        let mut arriving = wanted.begin().unwrap().unwrap();
+        let mut arriving = wanted.begin(&mut Known::default()).unwrap().unwrap();
         assert_eq!(arriving.here(), 0);
         assert!(arriving.take(0, b"abc").unwrap());
     }

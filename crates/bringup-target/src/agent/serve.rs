@@ -15,7 +15,7 @@ use agent_wire::message::{Call, ModuleRefused, PROTOCOL, Program, Reply, Request
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 
-use super::files::{self, Arriving, Wanted};
+use super::files::{self, Arriving, Known, Wanted};
 use super::kernel_log::KernelLog;
 use super::program::{self, Running};
 use super::replies::{Replies, failed};
@@ -42,6 +42,7 @@ pub(super) struct Server {
 struct Session {
     programs: Arc<Programs>,
     arriving: HashMap<u32, Arriving>,
+    known: Known,
 }
 
 /// The programs that run, by the number of their call.
@@ -254,7 +255,7 @@ fn run(number: u32, program: &Program, replies: Replies, programs: &Arc<Programs
 
 fn put(number: u32, wanted: Wanted, replies: &Replies, session: &mut Session) {
     let path = wanted.path.clone();
-    match wanted.begin() {
+    match wanted.begin(&mut session.known) {
         Ok(None) => {
             replies.send(Reply::Done);
         }

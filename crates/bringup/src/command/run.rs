@@ -41,7 +41,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         return Err(Failure::new(Exit::Refused, what));
     }
     let choices = options.set_up.choices();
-    let Ready { mut bench, .. } = warm::hold(&board, vec![local.to_path_buf()], choices, progress)?;
+    let Ready { mut bench } = warm::hold(&board, vec![local.to_path_buf()], choices, progress)?;
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, options));
@@ -49,10 +49,11 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         let error = bench.explain(error);
         warm::trouble(&board, error)
     })?;
+    let end = verdict(&ended, &log);
     bench
-        .release()
+        .release(end != RunEnd::Code(0))
         .map_err(|error| warm::trouble(&board, error))?;
-    Ok(verdict(&ended, &log))
+    Ok(end)
 }
 
 fn run_on(

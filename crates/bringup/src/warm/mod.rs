@@ -50,7 +50,6 @@ fn folder(repository: &Repository, name: &str) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) bench: Bench,
-    pub(crate) socket: PathBuf,
 }
 
 /// Holds the board, warm or booted for this. `programs` are packed into it if it has to be booted.
@@ -93,10 +92,7 @@ pub(crate) fn hold(
         step.done("ready");
     }
     driver::bring_up_to_date(&mut bench, &built, progress).map_err(|e| trouble(board, e))?;
-    Ok(Ready {
-        bench,
-        socket: path,
-    })
+    Ok(Ready { bench })
 }
 
 /// What a server's board is made of, besides the driver.

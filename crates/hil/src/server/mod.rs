@@ -124,12 +124,16 @@ impl Bench {
                 Request::Reach(state) => done(self.fixture().reach(state)),
                 Request::CutPower => done(self.fixture().cut_power()),
                 Request::Explain => self.explain(),
-                Request::Release => {
-                    self.clean_up();
-                    if let Some(token) = hold.take() {
+                Request::Release { reload_modules } => {
+                    let token = hold.take();
+                    // He need not wait for it; the next one does.
+                    let answered = send(user, &Answer::Done);
+                    self.clean_up(reload_modules);
+                    if let Some(token) = token {
                         self.holder.release(token);
                     }
-                    Answer::Done
+                    answered?;
+                    continue;
                 }
             };
             send(user, &answer)?;
@@ -155,12 +159,14 @@ impl Bench {
     }
 
     /// Leaves the board to the next user as this one has found it.
-    fn clean_up(&self) {
+    fn clean_up(&self, reload_modules: bool) {
         let mut fixture = self.fixture();
         if fixture.state() != State::Ready {
             return;
         }
-        let restored = fixture.agent().and_then(|agent| agent.restore(true));
+        let restored = fixture
+            .agent()
+            .and_then(|agent| agent.restore(reload_modules));
         if !restored.is_ok_and(|restored| restored.left.is_empty()) {
             // The next one boots it anew.
             let _ = fixture.cut_power();

@@ -55,7 +55,10 @@ pub(crate) enum Request {
         token: u64,
     },
     /// The hold ends in good order: the board stays on for the next user. [`Answer::Done`].
-    Release,
+    Release {
+        /// Whether the modules under test are loaded anew, because something went wrong with them.
+        reload_modules: bool,
+    },
     /// Switch the board off and end: [`Answer::Done`].
     Stop,
 }
