@@ -15,9 +15,9 @@ const BORDER: &str = "(GPL-2.0 WITH Linux-syscall-note) OR MIT";
 const REST: &str = "MIT OR Apache-2.0";
 
 /// Endings of the files that must say it. A file without an ending must if it is a script.
-const EXTENSIONS: [&str; 17] = [
+const EXTENSIONS: [&str; 20] = [
     "rs", "toml", "c", "h", "S", "sh", "py", "dts", "dtsi", "dtso", "yml", "yaml", "lock", "bb",
-    "bbclass", "conf", "txt",
+    "bbclass", "conf", "txt", "html", "css", "js",
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
@@ -54,8 +54,9 @@ fn must_say(file: &File) -> bool {
 /// The licence that a line names in a comment.
 fn licence(line: &str) -> Option<&str> {
     let (before, found) = line.split_once(MARK)?;
-    let is_comment = matches!(before.trim(), "//" | "#" | "/*");
-    is_comment.then(|| found.trim().trim_end_matches("*/").trim_end())
+    let is_comment = matches!(before.trim(), "//" | "#" | "/*" | "<!--");
+    let found = found.trim().trim_end_matches("*/").trim_end_matches("-->");
+    is_comment.then(|| found.trim_end())
 }
 
 /// The licence that fits a place, or nothing if any does.
@@ -89,12 +90,14 @@ mod tests {
             ("crates/a/src/late.rs", late.as_str()),
             ("crates/a/src/string.rs", in_string.as_str()),
             (".ci/run", "#!/bin/sh\nexec true\n"),
+            ("crates/a/src/page.html", "<!DOCTYPE html>\n"),
             ("kmod/Kbuild", "obj-m := a.o\n"),
         ]));
         let expected = [
             ".ci/run:2",
             "crates/a/src/late.rs:1",
             "crates/a/src/lib.rs:1",
+            "crates/a/src/page.html:1",
             "crates/a/src/string.rs:1",
             "kmod/Kbuild:1",
         ];
@@ -117,12 +120,16 @@ mod tests {
     fn fitting_licences_pass() {
         let rest = format!("// {}\n", line(REST));
         let script = format!("#!/bin/sh\n# {}\n", line(REST));
+        let page = format!("<!-- {} -->\n", line(REST));
+        let style = format!("/* {} */\n", line(REST));
         let kernel = format!("/* {} */\n", line(KERNEL));
         let border = format!("// {}\n", line(BORDER));
         let lock = format!("# {}\n", line(REST));
         let faults = check(&Tree::from([
             ("crates/a/src/lib.rs", rest.as_str()),
             (".ci/run", script.as_str()),
+            ("crates/a/src/page.html", page.as_str()),
+            ("crates/a/src/style.css", style.as_str()),
             ("kmod/trace.h", kernel.as_str()),
             ("kmod/kernel.lock", lock.as_str()),
             ("kmod/ABI/sysfs", "What: a\n"),
