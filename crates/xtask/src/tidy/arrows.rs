@@ -9,7 +9,7 @@ use super::manifest::Manifest;
 use crate::Tree;
 
 /// Each member of the workspace, and the members that it may depend on.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     // The border.
     ("dmacopy-uapi", &[]),
     // The target.
@@ -32,8 +32,9 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("agent-wire", &[]),
     ("board-spec", &[]),
     // The host.
-    ("hil", &["agent-wire", "board-spec"]),
-    ("bringup", &["agent-wire", "board-spec", "hil"]),
+    ("hil-report", &[]),
+    ("hil", &["agent-wire", "board-spec", "hil-report"]),
+    ("bringup", &["agent-wire", "board-spec", "hil", "hil-report"]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A run in numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Report, TestRecord, TroubleKind, Verdict};
+
+/// A run in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// All tests.
+    pub total: Counts,
+    /// The tests of each bench, in the order of the report; last those without a bench, if there
+    /// are any.
+    pub benches: Vec<BenchSummary>,
+    /// How often something did not build.
+    pub build_troubles: usize,
+    /// How often a bench or the PC failed apart from a test.
+    pub infrastructure_troubles: usize,
+}
+
+/// The tests of one bench in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchSummary {
+    /// The bench's name, or nothing for the PC alone.
+    pub bench: Option<String>,
+    /// Its tests.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// How many tests have which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// See [`Verdict::Passed`].
+    pub passed: usize,
+    /// See [`Verdict::Flaky`].
+    pub flaky: usize,
+    /// See [`Verdict::Failed`].
+    pub failed: usize,
+    /// See [`Verdict::Ignored`].
+    pub ignored: usize,
+    /// See [`Verdict::Infrastructure`].
+    pub infrastructure: usize,
+    /// The attempts after the first of all these tests.
+    pub retries: usize,
+}
+
+impl Counts {
+    /// The number of these tests.
+    pub fn tests(&self) -> usize {
+        Verdict::ALL.iter().map(|verdict| self.of(*verdict)).sum()
+    }
+
+    /// The number of tests with a verdict.
+    pub fn of(&self, verdict: Verdict) -> usize {
+        match verdict {
+            Verdict::Passed => self.passed,
+            Verdict::Flaky => self.flaky,
+            Verdict::Failed => self.failed,
+            Verdict::Ignored => self.ignored,
+            Verdict::Infrastructure => self.infrastructure,
+        }
+    }
+
+    fn add(&mut self, test: &TestRecord) {
+        let count = match test.verdict() {
+            Verdict::Passed => &mut self.passed,
+            Verdict::Flaky => &mut self.flaky,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Ignored => &mut self.ignored,
+            Verdict::Infrastructure => &mut self.infrastructure,
+        };
+        *count += 1;
+        self.retries += test.retries();
+    }
+}
+
+impl<'a> FromIterator<&'a TestRecord> for Counts {
+    fn from_iter<T: IntoIterator<Item = &'a TestRecord>>(tests: T) -> Self {
+        let mut counts = Self::default();
+        tests.into_iter().for_each(|test| counts.add(test));
+        counts
+    }
+}
+
+impl Summary {
+    pub(crate) fn of(report: &Report) -> Self {
+        let troubles = |kind| {
+            let mut troubles = report.troubles.iter();
+            troubles
+                .by_ref()
+                .filter(|trouble| trouble.kind == kind)
+                .count()
+        };
+        let benches = report.columns().into_iter().map(|bench| BenchSummary {
+            bench: bench.map(str::to_owned),
+            counts: report.tests_of(bench).collect(),
+        });
+        Self {
+            total: report.tests.iter().collect(),
+            benches: benches.collect(),
+            build_troubles: troubles(TroubleKind::Build),
+            infrastructure_troubles: troubles(TroubleKind::Infrastructure),
+        }
+    }
+}
