@@ -5,14 +5,15 @@
 //! A run is told as [`Event`]s. An [`EventWriter`] writes them down as they happen, one JSON object
 //! in each line, and a [`Recording`] collects them into a [`Report`]; [`read_events`] makes the
 //! same report from the file, also from one that was cut off. From a report come
-//! [JUnit XML](Report::to_junit) for other programs.
+//! [JUnit XML](Report::to_junit) for other programs and [one HTML page](Report::to_html) for
+//! people.
 //!
 //! Retries are never hidden: each test has all of its [`Attempt`]s, and its [`Verdict`] is
 //! [`Verdict::Flaky`] if one of them did not pass. That the source does not build, that a bench
 //! failed and that a test failed are three things; [`Exit`] says which one counts.
 //!
-//! The record holds everything. The XML holds an excerpt of an attempt's evidence
-//! where it is long, and says so: see [`Limits`].
+//! The record holds everything. The XML and the page hold an excerpt of an attempt's evidence
+//! where it is long, and say so: see [`Limits`].
 //!
 //! Nothing here prints, reads the environment or knows about any bench.
 
@@ -24,6 +25,7 @@ mod event_reader;
 mod event_writer;
 mod excerpt;
 mod exit;
+mod html;
 mod junit;
 mod moment;
 mod plain_text;
