@@ -30,11 +30,12 @@ type Check = fn(&PathBuf) -> Result<(), Failed>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("the_script_runs_and_finds_every_test", script_runs),
         ("the_address_filters_by_words", filters_by_words),
         ("the_address_filters_by_verdict", filters_by_verdict),
         ("an_anchor_opens_its_test_even_if_filtered", anchor_opens),
+        ("clicks_open_hide_fold_and_zoom", clicks_work),
         ("an_empty_run_is_shown", empty_run),
         ("a_script_in_a_report_does_not_run", no_foreign_script),
     ];
@@ -159,6 +160,49 @@ fn anchor_opens(browser: &PathBuf) -> Result<(), Failed> {
         .unwrap_or_default();
     let open = tag.contains(" open=") && !tag.contains(" hidden");
     expect(open, || format!("not open: {tag}"))
+}
+
+/// What a user does, and what is to be seen then.
+const CLICKS: &str = r#"
+const seen = [];
+const click = (selector) => document.querySelector(selector).click();
+const test = (index) => document.querySelector(`details[data-test='${index}']`);
+addEventListener("load", () => {
+  click("td.failed a");
+  setTimeout(() => {
+    const index = location.hash.slice(2);
+    seen.push(test(index).open);
+    test(index).open = false;
+    click("td.failed a");
+    seen.push(test(index).open);
+    click("input[value=failed]");
+    seen.push(test(index).hidden);
+    click("tr.suite th");
+    seen.push(document.querySelectorAll("tbody.folded").length);
+    click("[data-zoom='2']");
+    click("[data-zoom='2']");
+    const canvas = document.querySelector(".canvas");
+    const window = document.querySelector(".scroll");
+    const marks = () => canvas.querySelectorAll(".scale span").length;
+    const many = marks();
+    seen.push(Math.round(canvas.offsetWidth / window.clientWidth));
+    click("[data-zoom='0']");
+    seen.push(Math.round(canvas.offsetWidth / window.clientWidth), many > marks());
+    document.documentElement.dataset.seen = seen.join(" ");
+  });
+});
+"#;
+
+fn clicks_work(browser: &PathBuf) -> Result<(), Failed> {
+    let html = sample::report().to_html();
+    // Only without the policy does the browser run the script that plays the user.
+    let html = html.replace("Content-Security-Policy", "Nothing");
+    let html = html.replace("</body>", &format!("<script>{CLICKS}</script></body>"));
+    let shown = show(browser, &html, "")?;
+    expect_shown(&shown, 41)?;
+    let tag = opening_tags(&shown.page, "html").next().unwrap_or_default();
+    let seen = tag.contains("data-seen=\"true true true 1 4 1 true\"");
+    expect(seen, || tag.to_owned())
 }
 
 fn empty_run(browser: &PathBuf) -> Result<(), Failed> {
