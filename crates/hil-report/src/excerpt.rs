@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn text_is_cut_between_characters_and_lines() {
         let umlauts = "ä".repeat(100);
-        let cut = of_text(&umlauts, 10);
+        let cut = of_text(&umlauts, 12);
         assert_eq!((cut.head.len(), cut.tail.len()), (2, 8));
         let text = "a line\n".repeat(1000);
         let cut = of_text(&text, 700);

@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_span_survives_its_number() {
+        for microseconds in (0..100).map(|number| 400_000_000_000_123 + number * 7) {
+            let span = Duration::from_micros(microseconds);
+            let mut text = Vec::new();
+            seconds::serialize(&span, &mut serde_json::Serializer::new(&mut text)).unwrap();
+            let read = seconds::deserialize(&mut serde_json::Deserializer::from_slice(&text));
+            assert_eq!(read.unwrap(), span);
+        }
+    }
+
+    #[test]
     fn spans_are_readable_at_every_scale() {
         for (microseconds, text) in [
             (0, "0 s"),

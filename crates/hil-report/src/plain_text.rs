@@ -133,5 +133,6 @@ mod tests {
             assert_eq!(plain_text(&whole), whole.replace('\u{1b}', "␛"));
             assert_eq!(plain_text(text), text.replace('\u{1b}', "␛"));
         }
+        assert_eq!(plain_text("\u{1b}]0;t\nnext\u{7}"), "␛]0;t\nnext␇");
     }
 }

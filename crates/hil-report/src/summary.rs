@@ -106,3 +106,70 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attempt, Outcome, Place, TestId, Trouble};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn test(bench: Option<&str>, passes: &[bool]) -> TestRecord {
+        let mut test = TestRecord::new(TestId {
+            bench: bench.map(str::to_owned),
+            suite: "suite".to_owned(),
+            name: "test".to_owned(),
+            place: Place::Bench,
+        });
+        for passes in passes {
+            let reason = "it".to_owned();
+            let outcome = match passes {
+                true => Outcome::Passed,
+                false => Outcome::Failed { reason },
+            };
+            let attempt = Attempt::new(UNIX_EPOCH, Duration::ZERO, outcome);
+            test.attempts.push(attempt);
+        }
+        test
+    }
+
+    #[test]
+    fn each_test_retry_and_trouble_is_counted_once_and_where_it_was() {
+        let mut report = Report::new(UNIX_EPOCH);
+        report.tests = vec![
+            test(None, &[true]),
+            test(Some("one"), &[false, false, true]),
+            test(Some("two"), &[false, false]),
+        ];
+        for kind in [
+            TroubleKind::Build,
+            TroubleKind::Build,
+            TroubleKind::Infrastructure,
+        ] {
+            report.troubles.push(Trouble {
+                kind,
+                what: "it".to_owned(),
+                bench: None,
+                detail: Vec::new(),
+            });
+        }
+        let summary = report.summary();
+        let Counts {
+            passed,
+            flaky,
+            failed,
+            retries,
+            ..
+        } = summary.total;
+        assert_eq!((passed, flaky, failed, retries), (1, 1, 1, 3));
+        assert_eq!(summary.total.tests(), 3);
+        let of = summary.benches.iter();
+        let of: Vec<_> = of
+            .map(|one| (one.bench.as_deref(), one.counts.retries))
+            .collect();
+        assert_eq!(of, [(Some("one"), 2), (Some("two"), 1), (None, 0)]);
+        assert_eq!(
+            (summary.build_troubles, summary.infrastructure_troubles),
+            (2, 1)
+        );
+    }
+}

@@ -3,28 +3,17 @@
 //! The page works in a browser, if there is one. libtest cannot say at run time that a test is
 //! ignored, so this one has its own harness.
 
+mod chromium;
 #[path = "../examples/sample/mod.rs"]
 mod sample;
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
 use hil_report::Report;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-
-/// A browser that has not ended by then never will.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// What the page has become, and what the browser had to say about it.
-struct Shown {
-    page: String,
-    messages: Vec<String>,
-}
+use chromium::{Shown, browser, opening_tags, show};
 
 type Check = fn(&PathBuf) -> Result<(), Failed>;
 
@@ -46,63 +35,6 @@ fn main() -> ExitCode {
         })
     });
     libtest_mimic::run(&arguments, trials.into()).exit_code()
-}
-
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let mut folders = std::env::split_paths(&path);
-    folders.find_map(|folder| {
-        let mut programs = BROWSERS.iter().map(|name| folder.join(name));
-        programs.find(|program| program.is_file())
-    })
-}
-
-fn show(browser: &PathBuf, html: &str, address: &str) -> Result<Shown, Failed> {
-    let folder = tempfile::tempdir()?;
-    let (page, dump) = (folder.path().join("page.html"), folder.path().join("dump"));
-    let messages = folder.path().join("messages");
-    fs::write(&page, html)?;
-    let mut child = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-        ])
-        .args([
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-sync",
-        ])
-        .args([
-            "--disable-component-update",
-            "--enable-logging=stderr",
-            "--dump-dom",
-        ])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        ))
-        .arg(format!("file://{}{address}", page.display()))
-        .stdin(Stdio::null())
-        .stdout(fs::File::create(&dump)?)
-        .stderr(fs::File::create(&messages)?)
-        .spawn()?;
-    let begin = Instant::now();
-    while child.try_wait()?.is_none() {
-        if begin.elapsed() > LIMIT {
-            child.kill()?;
-            child.wait()?;
-            return Err(format!("the browser did not end within {LIMIT:?}").into());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    let messages = String::from_utf8_lossy(&fs::read(messages)?).into_owned();
-    let of_page = messages.lines().filter(|line| line.contains("CONSOLE"));
-    Ok(Shown {
-        page: String::from_utf8_lossy(&fs::read(dump)?).into_owned(),
-        messages: of_page.map(str::to_owned).collect(),
-    })
 }
 
 /// Checks that the script ran to its end without a complaint and shows so many tests.
@@ -177,6 +109,10 @@ addEventListener("load", () => {
     seen.push(test(index).open);
     click("input[value=failed]");
     seen.push(test(index).hidden);
+    click(`a.bar[href='#t${index}']`);
+    seen.push(test(index).hidden);
+    click("input[value=flaky]");
+    click("input[value=flaky]");
     click("tr.suite th");
     seen.push(document.querySelectorAll("tbody.folded").length);
     click("[data-zoom='2']");
@@ -201,7 +137,7 @@ fn clicks_work(browser: &PathBuf) -> Result<(), Failed> {
     let shown = show(browser, &html, "")?;
     expect_shown(&shown, 41)?;
     let tag = opening_tags(&shown.page, "html").next().unwrap_or_default();
-    let seen = tag.contains("data-seen=\"true true true 1 4 1 true\"");
+    let seen = tag.contains("data-seen=\"true true true false 1 4 1 true\"");
     expect(seen, || tag.to_owned())
 }
 
@@ -241,16 +177,6 @@ fn no_foreign_script(browser: &PathBuf) -> Result<(), Failed> {
 fn rows(shown: &Shown) -> usize {
     let rows = opening_tags(&shown.page, "tr").filter(|tag| tag.contains("class=\"row\""));
     rows.filter(|tag| !tag.contains(" hidden")).count()
-}
-
-fn opening_tags<'a>(page: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    let pieces = page
-        .split(&*format!("<{name} "))
-        .skip(1)
-        .collect::<Vec<_>>();
-    pieces
-        .into_iter()
-        .filter_map(|piece| piece.split_once('>').map(|(tag, _)| tag))
 }
 
 fn expect(fits: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {

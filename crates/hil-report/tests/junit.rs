@@ -5,6 +5,9 @@
 #[path = "../examples/sample/mod.rs"]
 mod sample;
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use hil_report::{Attempt, Outcome};
 use roxmltree::{Document, Node};
 
 fn case<'a>(document: &'a Document<'_>, suite: &str, name: &str) -> Node<'a, 'a> {
@@ -142,4 +145,35 @@ fn junit_carries_the_bench_the_times_and_the_console() {
             "{expected:?} in {properties:?}"
         );
     }
+}
+
+#[test]
+fn the_failure_stands_for_a_test_although_the_bench_failed_first() {
+    let mut report = sample::report();
+    let reason = || "it".to_owned();
+    let attempts = [
+        Outcome::Infrastructure { reason: reason() },
+        Outcome::Failed { reason: reason() },
+        Outcome::Infrastructure { reason: reason() },
+    ];
+    let attempts = attempts.map(|one| Attempt::new(UNIX_EPOCH, Duration::ZERO, one));
+    let test = &mut report.tests[0];
+    test.attempts = attempts.to_vec();
+    let xml = report.to_junit().unwrap();
+    let document = Document::parse(&xml).unwrap();
+    let id = &report.tests[0].id;
+    let mut found = children(case(&document, &format!("emulated/{}", id.suite), &id.name));
+    found.retain(|name| !["properties", "system-out"].contains(name));
+    assert_eq!(found, ["failure", "rerunError", "rerunError"]);
+}
+
+#[test]
+fn a_cut_run_has_an_error_that_says_so() {
+    let mut report = sample::report();
+    report.cut_off = Some("the record ends before the run does".to_owned());
+    let xml = report.to_junit().unwrap();
+    let document = Document::parse(&xml).unwrap();
+    assert_eq!(document.root_element().attribute("errors"), Some("3"));
+    let case = case(&document, "troubles", "the record ends before the run does");
+    assert_eq!(children(case), ["error"]);
 }

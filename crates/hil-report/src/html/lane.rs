@@ -122,3 +122,63 @@ fn verdict(attempt: &Attempt) -> Verdict {
         Verdict::Infrastructure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Outcome, Place, TestId, TestRecord};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn report(attempts: &[(SystemTime, u64)]) -> Report {
+        let mut report = Report::new(UNIX_EPOCH + DAY);
+        for (started, seconds) in attempts {
+            let mut test = TestRecord::new(TestId {
+                bench: None,
+                suite: "suite".to_owned(),
+                name: report.tests.len().to_string(),
+                place: Place::Pc,
+            });
+            let took = Duration::from_secs(*seconds);
+            test.attempts
+                .push(Attempt::new(*started, took, Outcome::Passed));
+            report.tests.push(test);
+        }
+        report
+    }
+
+    fn after(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + DAY + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_runs_at_the_same_time_has_rows_of_its_own() {
+        let report = report(&[(after(0), 5), (after(1), 2), (after(3), 1), (after(5), 1)]);
+        let lane = Lane::new(&report, None, 10.0);
+        let rows: Vec<_> = lane.bars.iter().map(|bar| bar.row).collect();
+        assert_eq!((rows, lane.rows), (vec![0, 1, 1, 0], 2));
+        let crowd = self::report(&[(after(0), 9); 50]);
+        assert_eq!(Lane::new(&crowd, None, 10.0).rows, ROWS);
+    }
+
+    #[test]
+    fn what_a_wrong_clock_puts_outside_is_moved_in_with_its_length() {
+        let far = after(100_000);
+        let report = report(&[(UNIX_EPOCH, 2), (after(9), 2), (far, 3), (after(1), 99)]);
+        let lane = Lane::new(&report, None, 10.0);
+        let mut places: Vec<_> = lane
+            .bars
+            .iter()
+            .map(|bar| (bar.from, bar.to, bar.moved))
+            .collect();
+        places.sort_by(|one, other| one.partial_cmp(other).unwrap());
+        let expected = [
+            (0.0, 2.0, true),
+            (0.0, 10.0, false),
+            (7.0, 10.0, true),
+            (8.0, 10.0, false),
+        ];
+        assert_eq!(places, expected);
+    }
+}
