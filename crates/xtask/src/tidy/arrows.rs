@@ -34,7 +34,10 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     // The host.
     ("hil-report", &[]),
     ("hil", &["agent-wire", "board-spec", "hil-report"]),
-    ("bringup", &["agent-wire", "board-spec", "hil", "hil-report"]),
+    (
+        "bringup",
+        &["agent-wire", "board-spec", "hil", "hil-report"],
+    ),
     ("xtask", &[]),
 ];
 
