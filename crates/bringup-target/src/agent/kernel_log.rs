@@ -71,7 +71,7 @@ impl KernelLog {
     }
 
     fn take(&mut self, record: &str) {
-        let Some(record) = parse(record) else {
+        let Some(record) = Record::parse(record) else {
             return;
         };
         self.next = record.sequence + 1;
@@ -99,22 +99,6 @@ fn next(file: &mut File, buffer: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Reads a record: `priority,sequence,microseconds,flags;text`, and lines with variables, which are
-/// left out.
-fn parse(record: &str) -> Option<Record> {
-    let (prefix, text) = record.lines().next()?.split_once(';')?;
-    let mut fields = prefix.split(',');
-    let mut number = || fields.next()?.parse::<u64>().ok();
-    let (priority, sequence, time_us) = (number()?, number()?, number()?);
-    Some(Record {
-        sequence,
-        time_us,
-        // The other bits say who prints: the kernel, mostly.
-        level: u8::try_from(priority & 7).ok()?,
-        text: text.to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,26 +107,6 @@ mod tests {
         let mut log = KernelLog::default();
         records.iter().for_each(|record| log.take(record));
         log
-    }
-
-    #[test]
-    fn a_record_has_its_number_time_level_and_text() {
-        let record = parse("30,339,5140900,-;NET: Registered; PF_ALG\n SUBSYSTEM=net\n").unwrap();
-        assert_eq!((record.sequence, record.level), (339, 6));
-        assert_eq!(record.to_string(), "[    5.140900] NET: Registered; PF_ALG");
-    }
-
-    #[test]
-    fn fields_to_come_are_passed_over() {
-        let record = parse("4,1,1000000,c,caller=T1;x\n").unwrap();
-        assert_eq!(record.to_string(), "[    1.000000] x");
-    }
-
-    #[test]
-    fn what_is_no_record_is_left_out() {
-        assert_eq!(parse(""), None);
-        assert_eq!(parse("no semicolon"), None);
-        assert_eq!(parse("6;x"), None);
     }
 
     #[test]
