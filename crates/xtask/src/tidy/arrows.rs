@@ -32,12 +32,18 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("agent-wire", &[]),
     ("board-spec", &[]),
     // The host.
+<<<<<<< HEAD
     ("hil-report", &[]),
     ("hil", &["agent-wire", "board-spec", "hil-report"]),
     (
         "bringup",
         &["agent-wire", "board-spec", "hil", "hil-report"],
     ),
+=======
+    ("hil", &["agent-wire", "board-spec", "hil-macros"]),
+    ("hil-macros", &[]),
+    ("bringup", &["agent-wire", "board-spec", "hil"]),
+>>>>>>> a1d8dc5 (hil: tests on boards are functions, listed and run as cargo's own are)
     ("xtask", &[]),
 ];
 
