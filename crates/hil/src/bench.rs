@@ -28,6 +28,9 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// The environment variable that names the socket of a test's bench.
+    pub const VARIABLE: &str = "BRINGUP_BENCH_SOCKET";
+
     /// Holds the board that is served at a socket. `waiting` is told who holds it as long as somebody
     /// else does; `who` is what others are told of this process.
     ///
@@ -56,6 +59,18 @@ impl Bench {
             }
             answer = bench.next()?;
         }
+    }
+
+    /// Holds the board whose server's socket the environment variable [`Bench::VARIABLE`] names, as
+    /// it does for a test that the kit runs.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such variable, or nobody serves there.
+    pub fn from_environment() -> Result<Self, Error> {
+        let path = std::env::var_os(Self::VARIABLE).ok_or(Error::NoBench)?;
+        let who = format!("pid {}, a test", std::process::id());
+        Self::hold(Path::new(&path), &who, &mut |_| {})
     }
 
     /// What it is.

@@ -102,6 +102,9 @@ pub enum Error {
     /// A bench that another process serves says so.
     #[error(transparent)]
     Trouble(Trouble),
+    /// Nobody has said which bench to use.
+    #[error("no bench: {} names none", crate::Bench::VARIABLE)]
+    NoBench,
     /// The socket to a bench that another process serves.
     #[error("cannot talk to the bench at {}", path.display())]
     Socket {

@@ -33,6 +33,8 @@ pub mod health;
 pub mod qemu;
 #[cfg(feature = "bench")]
 pub mod server;
+#[cfg(feature = "bench")]
+pub mod suite;
 mod target;
 #[cfg(feature = "bench")]
 pub mod wiring;

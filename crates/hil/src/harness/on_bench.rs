@@ -12,5 +12,6 @@ pub(super) fn open() -> Result<Bench, String> {
 /// Gives the bench back for the next test. One whose test was given up is dropped instead, which
 /// switches the board off.
 pub(super) fn close(bench: Bench) -> Verdict {
-    bench.release().map_err(|error| chain(&error))
+    // What the test has made of the driver, nobody knows.
+    bench.release(true).map_err(|error| chain(&error))
 }

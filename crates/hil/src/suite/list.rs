@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::harness::LIST_AS_JSON;
 use crate::{Error, Listed, Place};
 
 /// How long a test may run whose program does not say.
@@ -20,8 +19,8 @@ type Ask<'a> = &'a mut dyn FnMut(&[&str], &[(&str, &str)]) -> Result<String, Err
 ///
 /// When the program cannot be asked.
 pub fn list(ask: Ask<'_>, place: Place) -> Result<Vec<Listed>, Error> {
-    let (name, value) = LIST_AS_JSON;
-    let text = ask(&["--list", "--format", "terse"], &[(name, value)])?;
+    let as_json = (Listed::VARIABLE, Listed::JSON);
+    let text = ask(&["--list", "--format", "terse"], &[as_json])?;
     let listed: Result<Vec<Listed>, _> = text
         .lines()
         .filter(|line| !line.is_empty())
@@ -81,7 +80,7 @@ mod tests {
         };
         let text = serde_json::to_string(&one).unwrap();
         let mut ask = |_: &[&str], variables: &[(&str, &str)]| {
-            assert_eq!(variables, [LIST_AS_JSON]);
+            assert_eq!(variables, [(Listed::VARIABLE, Listed::JSON)]);
             Ok(format!("{text}\n"))
         };
         assert_eq!(list(&mut ask, Place::Target).unwrap(), [one]);

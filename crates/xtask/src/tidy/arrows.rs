@@ -9,7 +9,7 @@ use super::manifest::Manifest;
 use crate::Tree;
 
 /// Each member of the workspace, and the members that it may depend on.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     // The border.
     ("dmacopy-uapi", &[]),
     // The target.
@@ -32,18 +32,16 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("agent-wire", &[]),
     ("board-spec", &[]),
     // The host.
-<<<<<<< HEAD
+    ("hil-macros", &[]),
     ("hil-report", &[]),
-    ("hil", &["agent-wire", "board-spec", "hil-report"]),
+    (
+        "hil",
+        &["agent-wire", "board-spec", "hil-macros", "hil-report"],
+    ),
     (
         "bringup",
         &["agent-wire", "board-spec", "hil", "hil-report"],
     ),
-=======
-    ("hil", &["agent-wire", "board-spec", "hil-macros"]),
-    ("hil-macros", &[]),
-    ("bringup", &["agent-wire", "board-spec", "hil"]),
->>>>>>> a1d8dc5 (hil: tests on boards are functions, listed and run as cargo's own are)
     ("xtask", &[]),
 ];
 
