@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dmacopy_client::{Counters, Device, Session, State};
+use hil::Target;
 use kernel_channels::{Interest, Readiness};
 use on_target::{
     Errno, PATIENCE, Result, Stalled, in_thread, pattern, read_beyond, wait_for_waiting,
@@ -59,26 +60,23 @@ fn write_until_blocked(session: &Session) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_node_is_for_root_alone() {
+#[hil::test]
+fn the_node_is_for_root_alone(_: &mut Target) {
     let device = Device::first().unwrap();
     let metadata = fs::metadata(device.node()).unwrap();
     assert_eq!((metadata.mode() & 0o7777, metadata.uid()), (0o600, 0));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn seeking_returns_espipe() {
+#[hil::test]
+fn seeking_returns_espipe(_: &mut Target) {
     let device = Device::first().unwrap();
     let mut file = File::open(device.node()).unwrap();
     let error = file.seek(SeekFrom::Start(0)).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ESPIPE));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn reading_and_writing_at_a_position_return_espipe() {
+#[hil::test]
+fn reading_and_writing_at_a_position_return_espipe(_: &mut Target) {
     let device = Device::first().unwrap();
     let options = File::options().read(true).write(true).to_owned();
     let file = options.open(device.node()).unwrap();
@@ -88,16 +86,14 @@ fn reading_and_writing_at_a_position_return_espipe() {
     assert_eq!(written.raw_os_error(), Some(libc::ESPIPE));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_empty_stream_reads_as_ended() {
+#[hil::test]
+fn an_empty_stream_reads_as_ended(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn written_bytes_come_back_in_order() {
+#[hil::test]
+fn written_bytes_come_back_in_order(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(1, 10_000);
     for piece in sent.chunks(777) {
@@ -106,9 +102,8 @@ fn written_bytes_come_back_in_order() {
     assert_eq!(read_all(&session).unwrap(), sent);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_short_read_leaves_the_rest_for_the_next() {
+#[hil::test]
+fn a_short_read_leaves_the_rest_for_the_next(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(2, 1000);
     session.write(&sent).unwrap();
@@ -118,9 +113,8 @@ fn a_short_read_leaves_the_rest_for_the_next() {
     assert_eq!(read_all(&session).unwrap(), sent[10..]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn writing_from_memory_that_cannot_be_read_returns_efault() {
+#[hil::test]
+fn writing_from_memory_that_cannot_be_read_returns_efault(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let errno = write_beyond(&session, &[], 100).errno();
     assert_eq!(errno, Some(libc::EFAULT));
@@ -128,9 +122,8 @@ fn writing_from_memory_that_cannot_be_read_returns_efault() {
     assert_eq!(read_all(&session).unwrap(), b"next");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_write_takes_no_more_than_can_be_read() {
+#[hil::test]
+fn a_write_takes_no_more_than_can_be_read(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(31, 300);
     // The kernel may stop a little before the edge.
@@ -139,9 +132,8 @@ fn a_write_takes_no_more_than_can_be_read() {
     assert_eq!(read_all(&session).unwrap(), sent[..taken]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn reading_into_memory_that_cannot_be_written_returns_efault_and_loses_nothing() {
+#[hil::test]
+fn reading_into_memory_that_cannot_be_written_returns_efault_and_loses_nothing(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     session.write(b"kept").unwrap();
     let errno = read_beyond(&session, 0, 100).errno();
@@ -149,9 +141,8 @@ fn reading_into_memory_that_cannot_be_written_returns_efault_and_loses_nothing()
     assert_eq!(read_all(&session).unwrap(), b"kept");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_read_gives_what_can_be_written_and_leaves_the_rest() {
+#[hil::test]
+fn a_read_gives_what_can_be_written_and_leaves_the_rest(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(32, 1000);
     session.write(&sent).unwrap();
@@ -162,9 +153,8 @@ fn a_read_gives_what_can_be_written_and_leaves_the_rest() {
     assert_eq!([read, rest].concat(), sent);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn one_call_moves_16_kib_at_most() {
+#[hil::test]
+fn one_call_moves_16_kib_at_most(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(33, 2 * MOST);
     assert_eq!(session.write(&sent).unwrap(), MOST);
@@ -177,18 +167,16 @@ fn one_call_moves_16_kib_at_most() {
     assert!(bytes[..length] == sent[..length]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_stream_holds_64_kib() {
+#[hil::test]
+fn a_stream_holds_64_kib(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.nonblocking_session().unwrap();
     let _stalled = Stalled::new(&device, LONG).unwrap();
     assert_eq!(write_until_full(&session).unwrap().len(), 64 << 10);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_stream_holds_64_writes() {
+#[hil::test]
+fn a_stream_holds_64_writes(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.nonblocking_session().unwrap();
     let _stalled = Stalled::new(&device, LONG).unwrap();
@@ -200,9 +188,8 @@ fn a_stream_holds_64_writes() {
     assert_eq!(full, Readiness::default());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn more_than_fits_into_the_stream_goes_through_it() {
+#[hil::test]
+fn more_than_fits_into_the_stream_goes_through_it(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let sent = pattern(3, 1 << 20);
     let received = thread::scope(|scope| {
@@ -226,9 +213,8 @@ fn more_than_fits_into_the_stream_goes_through_it() {
     assert!(received == sent, "the stream changed the bytes");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn transfers_and_bytes_are_counted_exactly() {
+#[hil::test]
+fn transfers_and_bytes_are_counted_exactly(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
@@ -244,9 +230,8 @@ fn transfers_and_bytes_are_counted_exactly() {
     assert_eq!(device.attributes().counters().unwrap(), expected);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn writing_nothing_transfers_nothing() {
+#[hil::test]
+fn writing_nothing_transfers_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
@@ -255,9 +240,8 @@ fn writing_nothing_transfers_nothing() {
     assert_eq!(device.attributes().counters().unwrap(), before);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn sessions_do_not_see_each_others_streams() {
+#[hil::test]
+fn sessions_do_not_see_each_others_streams(_: &mut Target) {
     let device = Device::first().unwrap();
     let (one, other) = (device.session().unwrap(), device.session().unwrap());
     one.write(b"one").unwrap();
@@ -266,9 +250,8 @@ fn sessions_do_not_see_each_others_streams() {
     assert_eq!(read_all(&one).unwrap(), b"one");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn reading_what_is_in_flight_returns_eagain_to_those_who_do_not_wait() {
+#[hil::test]
+fn reading_what_is_in_flight_returns_eagain_to_those_who_do_not_wait(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.nonblocking_session().unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
@@ -279,9 +262,8 @@ fn reading_what_is_in_flight_returns_eagain_to_those_who_do_not_wait() {
     assert_eq!(read_all(&session).unwrap(), b"in flight");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn writing_to_a_full_stream_returns_eagain_and_loses_nothing() {
+#[hil::test]
+fn writing_to_a_full_stream_returns_eagain_and_loses_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.nonblocking_session().unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
@@ -303,9 +285,8 @@ fn writing_to_a_full_stream_returns_eagain_and_loses_nothing() {
     assert!(session.poll(Interest::WRITABLE, PATIENCE).unwrap().writable);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_stream_is_readable_once_the_engine_is_done() {
+#[hil::test]
+fn a_stream_is_readable_once_the_engine_is_done(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
@@ -321,16 +302,14 @@ fn a_stream_is_readable_once_the_engine_is_done() {
     assert_eq!(done, expected);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_new_stream_can_be_written() {
+#[hil::test]
+fn a_new_stream_can_be_written(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     assert!(session.poll(Interest::WRITABLE, NOW).unwrap().writable);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_reader_sleeps_until_the_engine_is_done() {
+#[hil::test]
+fn a_reader_sleeps_until_the_engine_is_done(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
@@ -351,9 +330,8 @@ fn a_reader_sleeps_until_the_engine_is_done() {
     });
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn reading_from_a_stalled_engine_returns_etimedout_once() {
+#[hil::test]
+fn reading_from_a_stalled_engine_returns_etimedout_once(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
@@ -376,9 +354,8 @@ fn reading_from_a_stalled_engine_returns_etimedout_once() {
     assert_eq!(read_all(&session).unwrap(), b"found");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn all_writes_that_time_out_fail_one_read() {
+#[hil::test]
+fn all_writes_that_time_out_fail_one_read(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
@@ -393,9 +370,8 @@ fn all_writes_that_time_out_fail_one_read() {
     assert_eq!(after.errors, before.errors + 3);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn who_only_polls_is_told_of_a_stalled_engine() {
+#[hil::test]
+fn who_only_polls_is_told_of_a_stalled_engine(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let stalled = Stalled::new(&device, SHORT).unwrap();
@@ -415,9 +391,8 @@ fn who_only_polls_is_told_of_a_stalled_engine() {
     assert_eq!(read_all(&session).unwrap(), b"found");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_writer_to_a_full_stream_goes_on_when_a_reader_takes_a_failure() {
+#[hil::test]
+fn a_writer_to_a_full_stream_goes_on_when_a_reader_takes_a_failure(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let stalled = Stalled::new(&device, MEDIUM).unwrap();
@@ -434,9 +409,8 @@ fn a_writer_to_a_full_stream_goes_on_when_a_reader_takes_a_failure() {
     stalled.lift().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure() {
+#[hil::test]
+fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let stalled = Stalled::new(&device, MEDIUM).unwrap();
@@ -457,9 +431,8 @@ fn a_writer_to_a_full_stream_that_nobody_reads_is_told_of_the_failure() {
     assert!(read.ends_with(b"found"), "{} bytes", read.len());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_session_that_is_closed_in_flight_leaves_nothing_behind() {
+#[hil::test]
+fn a_session_that_is_closed_in_flight_leaves_nothing_behind(_: &mut Target) {
     let device = Device::first().unwrap();
     let sessions = device.attributes().sessions().unwrap();
     let session = device.session().unwrap();
@@ -479,3 +452,5 @@ fn a_session_that_is_closed_in_flight_leaves_nothing_behind() {
         "the abandoned bytes were moved"
     );
 }
+
+hil::main!();

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use dmacopy_client::{DebugFiles, Device};
 use dmacopy_uapi::names::{attribute, debugfs};
+use hil::Target;
 use on_target::{Errno, PATIENCE, Stalled, wait_until};
 
 const LONG: Duration = Duration::from_secs(30);
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_switch_reads_back_what_was_set() {
+#[hil::test]
+fn the_switch_reads_back_what_was_set(_: &mut Target) {
     let device = Device::first().unwrap();
     let debug = DebugFiles::open(&device).unwrap();
     assert!(!debug.is_stalled().unwrap());
@@ -24,18 +24,16 @@ fn the_switch_reads_back_what_was_set() {
     assert!(!debug.is_stalled().unwrap());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_switch_that_is_dropped_is_off() {
+#[hil::test]
+fn a_switch_that_is_dropped_is_off(_: &mut Target) {
     let device = Device::first().unwrap();
     let debug = DebugFiles::open(&device).unwrap();
     drop(debug.stall().unwrap());
     assert!(!debug.is_stalled().unwrap());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn text_that_is_no_switch_returns_einval() {
+#[hil::test]
+fn text_that_is_no_switch_returns_einval(_: &mut Target) {
     let device = Device::first().unwrap();
     let debug = DebugFiles::open(&device).unwrap();
     for text in ["x", "2", "\n", "a long text"] {
@@ -45,9 +43,8 @@ fn text_that_is_no_switch_returns_einval() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_dump_shows_what_is_waiting() {
+#[hil::test]
+fn the_dump_shows_what_is_waiting(_: &mut Target) {
     let device = Device::first().unwrap();
     let debug = DebugFiles::open(&device).unwrap();
     let session = device.session().unwrap();
@@ -85,9 +82,8 @@ fn the_dump_shows_what_is_waiting() {
     );
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_dump_shows_what_is_moving() {
+#[hil::test]
+fn the_dump_shows_what_is_moving(_: &mut Target) {
     let device = Device::first().unwrap();
     let debug = DebugFiles::open(&device).unwrap();
     let attributes = device.attributes();
@@ -118,3 +114,5 @@ fn the_dump_shows_what_is_moving() {
     let completed = engine.number("last_completed");
     assert_eq!(moving, completed.map(|last| last + 1), "{engine:?}");
 }
+
+hil::main!();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dmacopy_client::{Counters, Device, Session};
 use dmacopy_uapi::{ABI_VERSION, ioctl, names};
+use hil::Target;
 use on_target::{
     Errno, PATIENCE, Result, Stalled, copy_without_answer, in_thread, pattern, wait_for_waiting,
     with_size,
@@ -54,9 +55,8 @@ fn copy_of_length(length: u16) -> Vec<u8> {
     bytes
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn info_agrees_with_sysfs() {
+#[hil::test]
+fn info_agrees_with_sysfs(_: &mut Target) {
     let device = Device::first().unwrap();
     let info = device.session().unwrap().info().unwrap();
     assert_eq!(info.abi_version, ABI_VERSION);
@@ -79,26 +79,23 @@ fn info_agrees_with_sysfs() {
     assert_eq!(info.reserved, [0; 3]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn info_offers_all_that_this_version_has() {
+#[hil::test]
+fn info_offers_all_that_this_version_has(_: &mut Target) {
     let info = Device::first().unwrap().session().unwrap().info().unwrap();
     let all = ioctl::CAP_MMAP | ioctl::CAP_STREAM | ioctl::CAP_COPY;
     assert_eq!(info.capabilities & all, all);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn each_session_has_a_number_of_its_own() {
+#[hil::test]
+fn each_session_has_a_number_of_its_own(_: &mut Target) {
     let device = Device::first().unwrap();
     let first = device.session().unwrap().info().unwrap().session;
     let second = device.session().unwrap().info().unwrap().session;
     assert!(second > first, "{second} came after {first}");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_moves_its_bytes_and_no_others() {
+#[hil::test]
+fn a_copy_moves_its_bytes_and_no_others(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, mut expected) = filled_session(&device).unwrap();
     session.copy(3, 5001, 999).unwrap();
@@ -111,9 +108,8 @@ fn a_copy_moves_its_bytes_and_no_others() {
     assert!(found == expected, "the buffer is not as after a copy");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_goes_either_way_and_up_to_the_last_byte() {
+#[hil::test]
+fn a_copy_goes_either_way_and_up_to_the_last_byte(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, mut expected) = filled_session(&device).unwrap();
     let half = expected.len() / 2;
@@ -127,17 +123,15 @@ fn a_copy_goes_either_way_and_up_to_the_last_byte() {
     assert!(found == expected, "the buffer is not as after a copy");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn ranges_that_touch_do_not_overlap() {
+#[hil::test]
+fn ranges_that_touch_do_not_overlap(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     session.copy(0, 64, 64).unwrap();
     session.copy(64, 0, 64).unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn copies_are_numbered_counted_and_timed() {
+#[hil::test]
+fn copies_are_numbered_counted_and_timed(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
@@ -156,9 +150,8 @@ fn copies_are_numbered_counted_and_timed() {
     assert_eq!(device.attributes().counters().unwrap(), expected);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_time_that_a_copy_waits_for_the_engine_counts() {
+#[hil::test]
+fn the_time_that_a_copy_waits_for_the_engine_counts(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let stalled = Stalled::new(&device, Duration::from_secs(30)).unwrap();
@@ -175,9 +168,8 @@ fn the_time_that_a_copy_waits_for_the_engine_counts() {
     assert!(waited <= duration && duration <= elapsed, "{duration:?}");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_whose_answer_cannot_be_written_returns_efault_and_is_done() {
+#[hil::test]
+fn a_copy_whose_answer_cannot_be_written_returns_efault_and_is_done(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let errno = copy_without_answer(&session, &GOOD).errno();
@@ -186,122 +178,106 @@ fn a_copy_whose_answer_cannot_be_written_returns_efault_and_is_done() {
     assert_eq!(moved, content[..64]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_longer_than_info_says_returns_einval() {
+#[hil::test]
+fn a_copy_longer_than_info_says_returns_einval(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let most = session.info().unwrap().max_transfer_bytes;
     let errno = refusal(|copy, _| copy.length = most + 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_length_of_zero_returns_einval() {
+#[hil::test]
+fn a_length_of_zero_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.length = 0).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_source_beyond_the_buffer_returns_einval() {
+#[hil::test]
+fn a_source_beyond_the_buffer_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, bytes| copy.source_offset = bytes - copy.length + 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_destination_beyond_the_buffer_returns_einval() {
+#[hil::test]
+fn a_destination_beyond_the_buffer_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, bytes| copy.destination_offset = bytes - copy.length + 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_source_that_wraps_around_returns_einval() {
+#[hil::test]
+fn a_source_that_wraps_around_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.source_offset = u64::MAX - copy.length + 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_destination_that_wraps_around_returns_einval() {
+#[hil::test]
+fn a_destination_that_wraps_around_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.destination_offset = u64::MAX - 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_length_that_wraps_around_returns_einval() {
+#[hil::test]
+fn a_length_that_wraps_around_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.length = u64::MAX).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_destination_that_begins_in_the_source_returns_einval() {
+#[hil::test]
+fn a_destination_that_begins_in_the_source_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.destination_offset = copy.length - 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_source_that_begins_in_the_destination_returns_einval() {
+#[hil::test]
+fn a_source_that_begins_in_the_destination_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.source_offset = 2048 + copy.length - 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_onto_itself_returns_einval() {
+#[hil::test]
+fn a_copy_onto_itself_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.destination_offset = copy.source_offset).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_unknown_flag_returns_einval() {
+#[hil::test]
+fn an_unknown_flag_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.flags = 1 << 31).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_reserved_field_that_is_not_zero_returns_einval() {
+#[hil::test]
+fn a_reserved_field_that_is_not_zero_returns_einval(_: &mut Target) {
     let errno = refusal(|copy, _| copy.reserved = 1).unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unknown_request_returns_enotty() {
+#[hil::test]
+fn unknown_request_returns_enotty(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let unknown = ioctl::COPY | 0xff;
     let result = session.request(unknown, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_request_of_another_driver_returns_enotty() {
+#[hil::test]
+fn a_request_of_another_driver_returns_enotty(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let other = ioctl::COPY ^ 0x0100;
     let result = session.request(other, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_request_in_the_wrong_direction_returns_enotty() {
+#[hil::test]
+fn a_request_in_the_wrong_direction_returns_enotty(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let read_only = ioctl::COPY & !(1 << 30);
     let result = session.request(read_only, Some(&mut [0; 48]));
     assert_eq!(result.errno(), Some(libc::ENOTTY));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_null_argument_returns_efault() {
+#[hil::test]
+fn a_null_argument_returns_efault(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     for request in [ioctl::INFO, ioctl::COPY] {
         let result = session.request(request, None);
@@ -309,9 +285,8 @@ fn a_null_argument_returns_efault() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_older_info_is_filled_as_far_as_it_goes() {
+#[hil::test]
+fn an_older_info_is_filled_as_far_as_it_goes(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let mut short = [0xff; 16];
     session
@@ -322,9 +297,8 @@ fn an_older_info_is_filled_as_far_as_it_goes() {
     assert_eq!(short[8..], info.capabilities.to_ne_bytes());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn what_a_newer_info_has_beyond_ours_is_zero() {
+#[hil::test]
+fn what_a_newer_info_has_beyond_ours_is_zero(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     let mut long = [0xff; 200];
     session
@@ -334,9 +308,8 @@ fn what_a_newer_info_has_beyond_ours_is_zero() {
     assert_eq!(long[64..], [0; 136]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_older_copy_is_extended_with_zeros() {
+#[hil::test]
+fn an_older_copy_is_extended_with_zeros(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let mut short = copy_of_length(24);
@@ -347,9 +320,8 @@ fn an_older_copy_is_extended_with_zeros() {
     assert_eq!(moved, content[..64]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_newer_copy_that_uses_nothing_new_is_accepted() {
+#[hil::test]
+fn a_newer_copy_that_uses_nothing_new_is_accepted(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let mut long = copy_of_length(1024);
@@ -360,9 +332,8 @@ fn a_newer_copy_that_uses_nothing_new_is_accepted() {
     assert_eq!(moved, content[..64]);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_newer_copy_that_uses_something_new_returns_e2big() {
+#[hil::test]
+fn a_newer_copy_that_uses_something_new_returns_e2big(_: &mut Target) {
     let session = Device::first().unwrap().session().unwrap();
     for position in [48, 111, 112, 1023] {
         let mut long = copy_of_length(1024);
@@ -372,9 +343,8 @@ fn a_newer_copy_that_uses_something_new_returns_e2big() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_on_a_stalled_engine_returns_etimedout_and_moves_nothing() {
+#[hil::test]
+fn a_copy_on_a_stalled_engine_returns_etimedout_and_moves_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let (session, content) = filled_session(&device).unwrap();
     let before = device.attributes().counters().unwrap();
@@ -402,3 +372,5 @@ fn a_copy_on_a_stalled_engine_returns_etimedout_and_moves_nothing() {
     assert!(found == content, "a copy that timed out was carried out");
     session.copy(0, 2048, 64).unwrap();
 }
+
+hil::main!();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Device, Session};
 use dmacopy_uapi::{ioctl, names};
+use hil::Target;
 use kernel_channels::Interest;
 use kernel_channels::mmap::Mapping;
 use nix::sys::pthread::pthread_kill;
@@ -48,9 +49,8 @@ fn fill(session: &Session) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unbinding_wakes_a_blocked_reader_with_enodev() {
+#[hil::test]
+fn unbinding_wakes_a_blocked_reader_with_enodev(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let _stalled = Stalled::new(&device, LONG).unwrap();
@@ -64,9 +64,8 @@ fn unbinding_wakes_a_blocked_reader_with_enodev() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unbinding_wakes_a_blocked_writer_with_enodev() {
+#[hil::test]
+fn unbinding_wakes_a_blocked_writer_with_enodev(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let _stalled = Stalled::new(&device, LONG).unwrap();
@@ -80,9 +79,8 @@ fn unbinding_wakes_a_blocked_writer_with_enodev() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unbinding_ends_a_copy_under_way_with_enodev() {
+#[hil::test]
+fn unbinding_ends_a_copy_under_way_with_enodev(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let _stalled = Stalled::new(&device, LONG).unwrap();
@@ -94,9 +92,8 @@ fn unbinding_ends_a_copy_under_way_with_enodev() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unbinding_wakes_who_polls_with_hang_up_and_error() {
+#[hil::test]
+fn unbinding_wakes_who_polls_with_hang_up_and_error(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let poller = Arc::clone(&session);
@@ -109,9 +106,8 @@ fn unbinding_wakes_who_polls_with_hang_up_and_error() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_file_of_an_unbound_device_answers_enodev_and_can_be_closed() {
+#[hil::test]
+fn a_file_of_an_unbound_device_answers_enodev_and_can_be_closed(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     session.write(b"left behind").unwrap();
@@ -134,9 +130,8 @@ fn a_file_of_an_unbound_device_answers_enodev_and_can_be_closed() {
     assert!(works(&again).unwrap());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_file_of_an_unbound_device_answers_enodev_to_nothing_and_to_nonsense() {
+#[hil::test]
+fn a_file_of_an_unbound_device_answers_enodev_to_nothing_and_to_nonsense(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let unbound = Unbound::new().unwrap();
@@ -149,9 +144,8 @@ fn a_file_of_an_unbound_device_answers_enodev_to_nothing_and_to_nonsense() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_file_of_an_unbound_device_maps_nothing() {
+#[hil::test]
+fn a_file_of_an_unbound_device_maps_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let bytes = usize::try_from(session.info().unwrap().buffer_bytes).unwrap();
@@ -166,9 +160,8 @@ fn a_file_of_an_unbound_device_maps_nothing() {
     unbound.rebind().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_device_that_is_bound_again_is_a_new_one_with_the_same_name() {
+#[hil::test]
+fn a_device_that_is_bound_again_is_a_new_one_with_the_same_name(_: &mut Target) {
     let device = Device::first().unwrap();
     assert!(works(&device).unwrap());
     for _ in 0..5 {
@@ -194,9 +187,8 @@ fn access_later(role: &Role) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_access_to_the_buffer_of_an_unbound_device_raises_sigbus() {
+#[hil::test]
+fn an_access_to_the_buffer_of_an_unbound_device_raises_sigbus(_: &mut Target) {
     if let Some(role) = role() {
         return access_later(&role).unwrap();
     }
@@ -212,9 +204,8 @@ fn an_access_to_the_buffer_of_an_unbound_device_raises_sigbus() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_module_with_an_open_file_cannot_be_unloaded() {
+#[hil::test]
+fn a_module_with_an_open_file_cannot_be_unloaded(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let errno = Unloaded::new().errno();
@@ -227,9 +218,8 @@ fn a_module_with_an_open_file_cannot_be_unloaded() {
     buffer.read(0, &mut [0; 64]).unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_module_with_an_open_debugfs_file_cannot_be_unloaded() {
+#[hil::test]
+fn a_module_with_an_open_debugfs_file_cannot_be_unloaded(_: &mut Target) {
     let device = Device::first().unwrap();
     let folder = format!("/sys/kernel/debug/{}/{}", names::DRIVER, device.name());
     for name in [names::debugfs::ENGINE, names::debugfs::STALL] {
@@ -240,9 +230,8 @@ fn a_module_with_an_open_debugfs_file_cannot_be_unloaded() {
     Unloaded::new().unwrap().reload().unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_module_that_nobody_uses_can_be_unloaded_and_loaded_again() {
+#[hil::test]
+fn a_module_that_nobody_uses_can_be_unloaded_and_loaded_again(_: &mut Target) {
     let name = Device::first().unwrap().name().to_owned();
     for _ in 0..3 {
         let unloaded = Unloaded::new().unwrap();
@@ -254,9 +243,8 @@ fn a_module_that_nobody_uses_can_be_unloaded_and_loaded_again() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_module_that_is_unloaded_leaves_no_watchdog_behind() {
+#[hil::test]
+fn a_module_that_is_unloaded_leaves_no_watchdog_behind(_: &mut Target) {
     let device = Device::first().unwrap();
     let timeout = Duration::from_millis(200);
     device.attributes().set_timeout(timeout).unwrap();
@@ -268,9 +256,8 @@ fn a_module_that_is_unloaded_leaves_no_watchdog_behind() {
     assert!(works(&Device::first().unwrap()).unwrap());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_signal_with_a_handler_interrupts_a_copy() {
+#[hil::test]
+fn a_signal_with_a_handler_interrupts_a_copy(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     interrupted_by(Signal::SIGUSR1).unwrap();
@@ -285,9 +272,8 @@ fn a_signal_with_a_handler_interrupts_a_copy() {
     session.copy(0, 2048, 64).unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_signal_with_a_handler_interrupts_a_read_and_loses_nothing() {
+#[hil::test]
+fn a_signal_with_a_handler_interrupts_a_read_and_loses_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     interrupted_by(Signal::SIGUSR1).unwrap();
@@ -304,9 +290,8 @@ fn a_signal_with_a_handler_interrupts_a_read_and_loses_nothing() {
     assert_eq!(&bytes[..4], b"late");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_signal_with_a_handler_interrupts_a_write() {
+#[hil::test]
+fn a_signal_with_a_handler_interrupts_a_write(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     interrupted_by(Signal::SIGUSR1).unwrap();
@@ -319,9 +304,8 @@ fn a_signal_with_a_handler_interrupts_a_write() {
     assert_eq!(writer.join().unwrap(), Some(libc::EINTR));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_is_restarted_after_a_signal_that_asks_for_it() {
+#[hil::test]
+fn a_copy_is_restarted_after_a_signal_that_asks_for_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     restarted_after(Signal::SIGUSR1).unwrap();
@@ -334,9 +318,8 @@ fn a_copy_is_restarted_after_a_signal_that_asks_for_it() {
     assert_eq!(copier.join().unwrap(), None);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_read_is_restarted_after_a_signal_that_asks_for_it() {
+#[hil::test]
+fn a_read_is_restarted_after_a_signal_that_asks_for_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     restarted_after(Signal::SIGUSR1).unwrap();
@@ -350,9 +333,8 @@ fn a_read_is_restarted_after_a_signal_that_asks_for_it() {
     assert_eq!(reader.join().unwrap(), Ok(4));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_write_is_restarted_after_a_signal_that_asks_for_it() {
+#[hil::test]
+fn a_write_is_restarted_after_a_signal_that_asks_for_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     restarted_after(Signal::SIGUSR1).unwrap();
@@ -380,9 +362,8 @@ fn copy_once(role: &Role) -> Result<()> {
     Ok(())
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_that_was_stopped_starts_again_when_it_is_continued() {
+#[hil::test]
+fn a_copy_that_was_stopped_starts_again_when_it_is_continued(_: &mut Target) {
     if let Some(role) = role() {
         return copy_once(&role).unwrap();
     }
@@ -417,9 +398,8 @@ fn queue_work(role: &Role) -> Result<()> {
     role.wait()
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_client_that_is_killed_leaves_neither_session_nor_work_behind() {
+#[hil::test]
+fn a_client_that_is_killed_leaves_neither_session_nor_work_behind(_: &mut Target) {
     if let Some(role) = role() {
         return queue_work(&role).unwrap();
     }
@@ -439,9 +419,8 @@ fn a_client_that_is_killed_leaves_neither_session_nor_work_behind() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn unbinding_while_the_engine_works_harms_nobody() {
+#[hil::test]
+fn unbinding_while_the_engine_works_harms_nobody(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let copier = Arc::clone(&session);
@@ -461,3 +440,5 @@ fn unbinding_while_the_engine_works_harms_nobody() {
     unbound.rebind().unwrap();
     assert!(works(&Device::first().unwrap()).unwrap());
 }
+
+hil::main!();

@@ -3,6 +3,7 @@
 //! The session's buffer in the program's memory, and the mappings that the driver refuses.
 
 use dmacopy_client::{Device, Session};
+use hil::Target;
 use kernel_channels::chardev::{Flags, Node};
 use kernel_channels::mmap::{Mapping, View};
 use nix::sys::signal::Signal;
@@ -19,17 +20,15 @@ fn session() -> Result<(Session, usize)> {
     Ok((session, bytes))
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_new_buffer_is_zero() {
+#[hil::test]
+fn a_new_buffer_is_zero(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let content = session.buffer().unwrap().copy_to_vec(0, bytes).unwrap();
     assert!(content.iter().all(|byte| *byte == 0));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_that_another_session_has_left_is_zero() {
+#[hil::test]
+fn a_buffer_that_another_session_has_left_is_zero(_: &mut Target) {
     for _ in 0..8 {
         let (session, bytes) = session().unwrap();
         let mut buffer = session.buffer().unwrap();
@@ -39,9 +38,8 @@ fn a_buffer_that_another_session_has_left_is_zero() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_engine_and_the_program_see_the_same_memory() {
+#[hil::test]
+fn the_engine_and_the_program_see_the_same_memory(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let mut buffer = session.buffer().unwrap();
     let sent = pattern(6, bytes / 2);
@@ -52,9 +50,8 @@ fn the_engine_and_the_program_see_the_same_memory() {
     assert!(moved == sent, "the engine moved other bytes");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn two_views_of_one_session_share_their_memory() {
+#[hil::test]
+fn two_views_of_one_session_share_their_memory(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let mut one = session.buffer().unwrap();
     let other = session.buffer().unwrap();
@@ -62,9 +59,8 @@ fn two_views_of_one_session_share_their_memory() {
     assert_eq!(other.copy_to_vec(bytes - 4, 4).unwrap(), b"seen");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn sessions_do_not_share_their_memory() {
+#[hil::test]
+fn sessions_do_not_share_their_memory(_: &mut Target) {
     let (one, bytes) = session().unwrap();
     let (other, _) = session().unwrap();
     one.buffer().unwrap().fill(0, bytes, 0x5a).unwrap();
@@ -72,9 +68,8 @@ fn sessions_do_not_share_their_memory() {
     assert!(content.iter().all(|byte| *byte == 0));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_view_outlives_its_session() {
+#[hil::test]
+fn a_view_outlives_its_session(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let mut buffer = session.buffer().unwrap();
     drop(session);
@@ -83,9 +78,8 @@ fn a_view_outlives_its_session() {
     assert!(buffer.copy_to_vec(0, bytes).unwrap() == sent);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_part_of_the_buffer_can_be_mapped() {
+#[hil::test]
+fn a_part_of_the_buffer_can_be_mapped(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let page = page_bytes().unwrap();
     session.buffer().unwrap().write(bytes - 4, b"last").unwrap();
@@ -94,34 +88,30 @@ fn a_part_of_the_buffer_can_be_mapped() {
     assert_eq!(last_page.copy_to_vec(length - 4, 4).unwrap(), b"last");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_private_mapping_returns_einval() {
+#[hil::test]
+fn a_private_mapping_returns_einval(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let result = try_mapping(&session, Refusable::Private, bytes);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_executable_mapping_is_refused() {
+#[hil::test]
+fn an_executable_mapping_is_refused(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let errno = try_mapping(&session, Refusable::Executable, bytes).errno();
     let refusals = [libc::EACCES, libc::EPERM, libc::EINVAL].map(Some);
     assert!(refusals.contains(&errno), "{errno:?}");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_mapping_cannot_be_made_executable() {
+#[hil::test]
+fn a_mapping_cannot_be_made_executable(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let errno = try_making_executable(&session, bytes).errno();
     assert_eq!(errno, Some(libc::EACCES));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_file_for_reading_can_be_viewed_and_not_mapped_for_writing() {
+#[hil::test]
+fn a_file_for_reading_can_be_viewed_and_not_mapped_for_writing(_: &mut Target) {
     let device = Device::first().unwrap();
     let bytes = usize::try_from(device.attributes().buffer_bytes().unwrap()).unwrap();
     let reading = Node::open(device.node(), Flags::READ).unwrap();
@@ -132,9 +122,8 @@ fn a_file_for_reading_can_be_viewed_and_not_mapped_for_writing() {
     assert_eq!(errno, Some(libc::EACCES));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_view_sees_what_the_mapping_of_the_same_session_writes() {
+#[hil::test]
+fn a_view_sees_what_the_mapping_of_the_same_session_writes(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let mut buffer = session.buffer().unwrap();
     let view = View::map(&session, 0, bytes).unwrap();
@@ -143,9 +132,8 @@ fn a_view_sees_what_the_mapping_of_the_same_session_writes() {
     assert!(view.copy_to_vec(0, bytes).unwrap() == sent);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_child_of_fork_does_not_inherit_the_mapping() {
+#[hil::test]
+fn a_child_of_fork_does_not_inherit_the_mapping(_: &mut Target) {
     let (session, _) = session().unwrap();
     let buffer = session.buffer().unwrap();
     buffer.read(0, &mut [0]).unwrap();
@@ -157,36 +145,34 @@ fn a_child_of_fork_does_not_inherit_the_mapping() {
     buffer.read(0, &mut [0]).unwrap();
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_mapping_longer_than_the_buffer_returns_einval() {
+#[hil::test]
+fn a_mapping_longer_than_the_buffer_returns_einval(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let result = Mapping::map(&session, 0, bytes + 1);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_mapping_that_begins_in_the_buffer_and_ends_outside_returns_einval() {
+#[hil::test]
+fn a_mapping_that_begins_in_the_buffer_and_ends_outside_returns_einval(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let result = Mapping::map(&session, page_bytes().unwrap(), bytes);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_mapping_that_begins_after_the_buffer_returns_einval() {
+#[hil::test]
+fn a_mapping_that_begins_after_the_buffer_returns_einval(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     let length = usize::try_from(page_bytes().unwrap()).unwrap();
     let result = Mapping::map(&session, bytes as u64, length);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_mapping_cannot_be_enlarged() {
+#[hil::test]
+fn a_mapping_cannot_be_enlarged(_: &mut Target) {
     let (session, bytes) = session().unwrap();
     // There would be enough of the buffer.
     let errno = try_enlarging(&session, bytes / 2).errno();
     assert_eq!(errno, Some(libc::EFAULT));
 }
+
+hil::main!();

@@ -9,6 +9,7 @@ use std::path::Path;
 use dmacopy_client::Device;
 use dmacopy_uapi::ABI_VERSION;
 use dmacopy_uapi::names::{self, attribute};
+use hil::Target;
 use kernel_channels::procfs::{self, Block};
 use on_target::Result;
 
@@ -20,18 +21,16 @@ fn block(device: &Device) -> Result<Block> {
     Ok(ours.ok_or("the summary does not mention the device")?)
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_header_tells_the_version_of_the_abi() {
+#[hil::test]
+fn the_header_tells_the_version_of_the_abi(_: &mut Target) {
     let summary = procfs::read(names::PROC_SUMMARY).unwrap();
     let header = summary.blocks[0].title.as_deref().unwrap();
     assert!(header.starts_with(names::DRIVER), "{header}");
     assert!(header.ends_with(&format!(" {ABI_VERSION}")), "{header}");
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn all_that_the_summary_says_is_in_sysfs_too() {
+#[hil::test]
+fn all_that_the_summary_says_is_in_sysfs_too(_: &mut Target) {
     let device = Device::first().unwrap();
     let _session = device.session().unwrap();
     let block = block(&device).unwrap();
@@ -46,9 +45,8 @@ fn all_that_the_summary_says_is_in_sysfs_too() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn the_summary_counts_a_copy() {
+#[hil::test]
+fn the_summary_counts_a_copy(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let before = block(&device).unwrap();
@@ -64,9 +62,8 @@ fn the_summary_counts_a_copy() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn reading_byte_by_byte_gives_the_same_text() {
+#[hil::test]
+fn reading_byte_by_byte_gives_the_same_text(_: &mut Target) {
     let path = Path::new("/proc").join(names::PROC_SUMMARY);
     let whole = fs::read(&path).unwrap();
     let mut file = File::open(&path).unwrap();
@@ -77,3 +74,5 @@ fn reading_byte_by_byte_gives_the_same_text() {
     }
     assert_eq!(pieces, whole);
 }
+
+hil::main!();

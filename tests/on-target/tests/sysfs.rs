@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Device, State};
 use dmacopy_uapi::names::{attribute, state};
+use hil::Target;
 use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, page_bytes, wait_for_waiting};
 
 const LARGEST_BUFFER: u64 = 4 << 20;
@@ -21,9 +22,8 @@ fn refusal(name: &str, value: &str) -> Result<Option<i32>> {
     Ok(result.errno())
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn all_attributes_of_the_abi_are_there() {
+#[hil::test]
+fn all_attributes_of_the_abi_are_there(_: &mut Target) {
     let device = Device::first().unwrap();
     let present = device.attributes().directory().attributes().unwrap();
     for name in attribute::ALL {
@@ -31,9 +31,8 @@ fn all_attributes_of_the_abi_are_there() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn every_value_is_one_line() {
+#[hil::test]
+fn every_value_is_one_line(_: &mut Target) {
     let device = Device::first().unwrap();
     for name in attribute::ALL {
         let path = device.attributes().directory().path().join(name);
@@ -45,9 +44,8 @@ fn every_value_is_one_line() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn what_the_kernel_reports_cannot_be_set() {
+#[hil::test]
+fn what_the_kernel_reports_cannot_be_set(_: &mut Target) {
     let device = Device::first().unwrap();
     for name in attribute::ALL {
         if [attribute::BUFFER_BYTES, attribute::TIMEOUT_MS].contains(&name) {
@@ -58,16 +56,14 @@ fn what_the_kernel_reports_cannot_be_set() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_idle_engine_is_running() {
+#[hil::test]
+fn an_idle_engine_is_running(_: &mut Target) {
     let device = Device::first().unwrap();
     assert_eq!(device.attributes().state().unwrap(), State::Running);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn open_sessions_are_counted() {
+#[hil::test]
+fn open_sessions_are_counted(_: &mut Target) {
     let device = Device::first().unwrap();
     let before = device.attributes().sessions().unwrap();
     let sessions = [device.session().unwrap(), device.session().unwrap()];
@@ -76,9 +72,8 @@ fn open_sessions_are_counted() {
     assert_eq!(device.attributes().sessions().unwrap(), before);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn buffer_bytes_is_what_the_next_session_gets() {
+#[hil::test]
+fn buffer_bytes_is_what_the_next_session_gets(_: &mut Target) {
     let device = Device::first().unwrap();
     let attributes = device.attributes();
     let _restore = attributes
@@ -98,9 +93,8 @@ fn buffer_bytes_is_what_the_next_session_gets() {
     assert_eq!(earlier.info().unwrap().buffer_bytes, earlier_bytes);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn timeout_ms_takes_its_limits() {
+#[hil::test]
+fn timeout_ms_takes_its_limits(_: &mut Target) {
     let device = Device::first().unwrap();
     let attributes = device.attributes();
     let _restore = attributes
@@ -114,9 +108,8 @@ fn timeout_ms_takes_its_limits() {
     }
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_shorter_timeout_holds_for_what_waits_already() {
+#[hil::test]
+fn a_shorter_timeout_holds_for_what_waits_already(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = Arc::new(device.session().unwrap());
     let _stalled = Stalled::new(&device, Duration::from_secs(30)).unwrap();
@@ -131,9 +124,8 @@ fn a_shorter_timeout_holds_for_what_waits_already() {
     assert_eq!(errno, Some(libc::ETIMEDOUT));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_value_may_end_with_a_newline() {
+#[hil::test]
+fn a_value_may_end_with_a_newline(_: &mut Target) {
     let device = Device::first().unwrap();
     let attributes = device.attributes();
     let _restore = attributes
@@ -147,9 +139,8 @@ fn a_value_may_end_with_a_newline() {
     assert_eq!(attributes.timeout().unwrap(), Duration::from_millis(321));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_change_of_the_state_wakes_those_who_watch_it() {
+#[hil::test]
+fn a_change_of_the_state_wakes_those_who_watch_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let directory = device.attributes().directory();
@@ -169,23 +160,20 @@ fn a_change_of_the_state_wakes_those_who_watch_it() {
     );
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_of_zero_bytes_returns_einval() {
+#[hil::test]
+fn a_buffer_of_zero_bytes_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "0").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_that_is_no_multiple_of_a_page_returns_einval() {
+#[hil::test]
+fn a_buffer_that_is_no_multiple_of_a_page_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "12345").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_that_is_too_large_returns_einval() {
+#[hil::test]
+fn a_buffer_that_is_too_large_returns_einval(_: &mut Target) {
     let errno = refusal(
         attribute::BUFFER_BYTES,
         &(LARGEST_BUFFER + page_bytes().unwrap()).to_string(),
@@ -194,72 +182,64 @@ fn a_buffer_that_is_too_large_returns_einval() {
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_negative_buffer_returns_einval() {
+#[hil::test]
+fn a_negative_buffer_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "-4096").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_that_no_integer_holds_returns_einval() {
+#[hil::test]
+fn a_buffer_that_no_integer_holds_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "18446744073709551616").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_that_is_no_number_returns_einval() {
+#[hil::test]
+fn a_buffer_that_is_no_number_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "large").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_buffer_with_a_unit_returns_einval() {
+#[hil::test]
+fn a_buffer_with_a_unit_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "64K").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_empty_line_for_a_buffer_returns_einval() {
+#[hil::test]
+fn an_empty_line_for_a_buffer_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::BUFFER_BYTES, "\n").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_timeout_of_zero_returns_einval() {
+#[hil::test]
+fn a_timeout_of_zero_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::TIMEOUT_MS, "0").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_timeout_that_is_too_long_returns_einval() {
+#[hil::test]
+fn a_timeout_that_is_too_long_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::TIMEOUT_MS, "60001").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_negative_timeout_returns_einval() {
+#[hil::test]
+fn a_negative_timeout_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::TIMEOUT_MS, "-1").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_timeout_that_no_integer_holds_returns_einval() {
+#[hil::test]
+fn a_timeout_that_no_integer_holds_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::TIMEOUT_MS, "4294967297").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_timeout_that_is_no_number_returns_einval() {
+#[hil::test]
+fn a_timeout_that_is_no_number_returns_einval(_: &mut Target) {
     let errno = refusal(attribute::TIMEOUT_MS, "soon").unwrap();
     assert_eq!(errno, Some(libc::EINVAL));
 }
+
+hil::main!();

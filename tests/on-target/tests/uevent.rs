@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Device, State};
 use dmacopy_uapi::names::{self, state, uevent};
+use hil::Target;
 use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
 use on_target::{Errno, PATIENCE, Result, Stalled};
 
@@ -30,9 +31,8 @@ fn told(event: &Event) -> Result<(String, u64)> {
     Ok((state.clone(), sequence.parse()?))
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_stall_and_the_recovery_are_told_once_each() {
+#[hil::test]
+fn a_stall_and_the_recovery_are_told_once_each(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let last = session.copy(0, 2048, 1).unwrap().sequence;
@@ -57,9 +57,8 @@ fn a_stall_and_the_recovery_are_told_once_each() {
     assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_recovery_begins_with_the_first_transfer_that_completes() {
+#[hil::test]
+fn a_recovery_begins_with_the_first_transfer_that_completes(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let last = session.copy(0, 2048, 1).unwrap().sequence;
@@ -75,9 +74,8 @@ fn a_recovery_begins_with_the_first_transfer_that_completes() {
     assert_eq!(told(&event).unwrap(), (state::RUNNING.to_owned(), last + 2));
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn an_event_says_which_device_it_is_about() {
+#[hil::test]
+fn an_event_says_which_device_it_is_about(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let monitor = Monitor::open().unwrap();
@@ -90,12 +88,13 @@ fn an_event_says_which_device_it_is_about() {
     assert!(before < event.seqnum && event.seqnum <= last_seqnum().unwrap());
 }
 
-#[test]
-#[ignore = "runs on a target: cargo bringup test"]
-fn a_copy_that_succeeds_is_no_event() {
+#[hil::test]
+fn a_copy_that_succeeds_is_no_event(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let monitor = Monitor::open().unwrap();
     session.copy(0, 2048, 1).unwrap();
     assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
 }
+
+hil::main!();

@@ -247,7 +247,11 @@ mod tests {
     fn one_that_passed_has_said_so() {
         let good = outcome(&ended(Some(0), None), &result(1, 0, 0), LIMIT);
         assert_eq!(good, Ok(Outcome::Passed));
-        for (code, output) in [(0, String::new()), (0, result(0, 0, 0)), (3, result(1, 0, 0))] {
+        for (code, output) in [
+            (0, String::new()),
+            (0, result(0, 0, 0)),
+            (3, result(1, 0, 0)),
+        ] {
             let bad = outcome(&ended(Some(code), None), &output, LIMIT).unwrap();
             assert!(matches!(bad, Outcome::Failed { .. }), "{bad:?}");
         }
@@ -270,7 +274,13 @@ mod tests {
     #[test]
     fn a_crash_and_a_passed_limit_are_told_apart() {
         let crash = outcome(&ended(None, Some(11)), "", LIMIT).unwrap();
-        assert!(matches!(crash, Outcome::Crashed { signal: Some(11), .. }));
+        assert!(matches!(
+            crash,
+            Outcome::Crashed {
+                signal: Some(11),
+                ..
+            }
+        ));
         let late = Ended {
             timed_out: true,
             ..ended(None, Some(9))
@@ -281,7 +291,10 @@ mod tests {
             "\nfailures:\n\n---- x ----\ntimed out after 60 s\n\n{}",
             result(0, 1, 0)
         );
-        assert_eq!(outcome(&ended(Some(101), None), &ours, LIMIT), Ok(timed_out));
+        assert_eq!(
+            outcome(&ended(Some(101), None), &ours, LIMIT),
+            Ok(timed_out)
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ),
     (
         "on-target",
-        &["dmacopy-client", "dmacopy-uapi", "kernel-channels"],
+        &["dmacopy-client", "dmacopy-uapi", "hil", "kernel-channels"],
     ),
     // The meeting points.
     ("agent-wire", &[]),
