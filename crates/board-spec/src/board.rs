@@ -2,6 +2,7 @@
 
 //! One board: the typed form of `board.toml`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -19,6 +20,8 @@ pub struct Board {
     pub title: String,
     /// `compatible` of the device tree's root node, most specific first.
     pub compatible: Vec<String>,
+    /// What it can do that not every board can: names from `boards.toml`.
+    pub capabilities: BTreeSet<String>,
     /// What it needs of the kernel package.
     pub kernel: Kernel,
     /// Where the kernel prints.
@@ -99,6 +102,8 @@ pub enum SerialUse {
 struct BoardToml {
     title: String,
     compatible: Vec<String>,
+    #[serde(default)]
+    capabilities: BTreeSet<String>,
     kernel: Kernel,
     console: Console,
     agent: Agent,
@@ -128,6 +133,7 @@ impl Board {
             folder: folder.to_path_buf(),
             title: file.title,
             compatible: file.compatible,
+            capabilities: file.capabilities,
             kernel: file.kernel,
             console: file.console,
             agent: file.agent,

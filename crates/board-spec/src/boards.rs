@@ -2,6 +2,7 @@
 
 //! All boards of the kit: the folders below `boards/`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,6 +15,7 @@ pub struct Boards {
     root: PathBuf,
     names: Vec<String>,
     default: String,
+    capabilities: BTreeMap<String, String>,
 }
 
 /// `boards/boards.toml`: what concerns all boards.
@@ -21,6 +23,8 @@ pub struct Boards {
 #[serde(deny_unknown_fields)]
 struct BoardsToml {
     default: String,
+    #[serde(default)]
+    capabilities: BTreeMap<String, String>,
 }
 
 /// A name at least this similar to the wanted one is suggested; 1 is equality (Jaro-Winkler).
@@ -58,6 +62,7 @@ impl Boards {
             root: root.to_path_buf(),
             names,
             default: file.default,
+            capabilities: file.capabilities,
         };
         if !boards.names.contains(&boards.default) {
             return Err(boards.unknown(&boards.default));
@@ -68,6 +73,11 @@ impl Boards {
     /// The board that is meant when none is named.
     pub fn default_name(&self) -> &str {
         &self.default
+    }
+
+    /// Every capability that a board may have, and what it means.
+    pub fn capabilities(&self) -> &BTreeMap<String, String> {
+        &self.capabilities
     }
 
     /// Names of all boards, sorted.
@@ -84,7 +94,18 @@ impl Boards {
         if !self.names.iter().any(|known| known == name) {
             return Err(self.unknown(name));
         }
-        Board::read(&self.root.join(name))
+        let board = Board::read(&self.root.join(name))?;
+        let known = |capability: &&String| self.capabilities.contains_key(*capability);
+        match board.capabilities.iter().find(|c| !known(c)) {
+            None => Ok(board),
+            Some(capability) => Err(Error::Contradiction {
+                path: board.folder.join("board.toml"),
+                what: format!(
+                    "capability {capability:?} is not in {}",
+                    self.root.join("boards.toml").display()
+                ),
+            }),
+        }
     }
 
     /// Reads all boards.

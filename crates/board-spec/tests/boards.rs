@@ -143,3 +143,20 @@ fn a_default_that_is_no_board_is_refused() {
         "{error:?}"
     );
 }
+
+#[test]
+fn a_capability_that_no_list_names_is_refused() {
+    let guard = tempfile::tempdir().unwrap();
+    let folder = guard.path().join("some-board");
+    std::fs::create_dir(&folder).unwrap();
+    let list = "default = \"some-board\"\n[capabilities]\npci = \"a bus\"\n";
+    std::fs::write(guard.path().join("boards.toml"), list).unwrap();
+    let with = |capability: &str| {
+        let text = format!("capabilities = [{capability:?}]\n{MINIMAL}");
+        std::fs::write(folder.join("board.toml"), text).unwrap();
+        Boards::find(guard.path()).unwrap().board("some-board")
+    };
+    assert!(with("pci").unwrap().capabilities.contains("pci"));
+    let error = with("pcie").unwrap_err();
+    assert!(error.to_string().contains("pcie"), "{error}");
+}

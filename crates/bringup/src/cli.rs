@@ -92,8 +92,39 @@ pub(crate) struct Test {
     #[arg(long, value_name = "NAME")]
     pub(crate) board: Vec<String>,
 
+    /// Leave out the tests on this PC and the checks of the source.
+    #[arg(long)]
+    pub(crate) boards_only: bool,
+
+    /// How often a test on a board that failed is tried again; one that passes then is flaky.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    #[command(flatten)]
+    pub(crate) reports: Reports,
+
     #[command(flatten)]
     pub(crate) set_up: SetUp,
+
+    /// On the boards run only tests whose names contain one of these.
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+}
+
+/// Reports of the tests on boards.
+#[derive(Debug, Args)]
+pub(crate) struct Reports {
+    /// Write a JUnit report.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write one HTML page with all evidence.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Write what happens as it happens, one JSON document per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

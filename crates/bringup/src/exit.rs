@@ -24,6 +24,18 @@ pub(crate) enum Exit {
     Build = 6,
 }
 
+impl Exit {
+    /// The one of two that says more: a test that failed is found before all else.
+    pub(crate) fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ok, other) => other,
+            (one, Self::Ok) => one,
+            (Self::TestFailed, _) | (_, Self::TestFailed) => Self::TestFailed,
+            (one, _) => one,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         // CAST: the enum is `repr(u8)`.

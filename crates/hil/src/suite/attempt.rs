@@ -102,11 +102,10 @@ pub fn attempt(
         taint: log.taint | evidence.taint,
     };
     let clock = Clock::of(agent);
-    let console = setting.console.since(mark).into_iter();
     Ok(Ok(Attempt {
         notes: notes(&output),
         output,
-        console: console.map(console_line).collect(),
+        console: console_lines(setting.console, mark),
         kernel_log: log.records.iter().map(|r| clock.line(r)).collect(),
         complaints,
         ..Attempt::new(started, duration, outcome)
@@ -183,6 +182,11 @@ fn notes(output: &str) -> Vec<(String, String)> {
         .filter_map(|note| note.split_once(" = "))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+/// What a console has said since a mark, for a report.
+pub fn console_lines(console: &Console, mark: u64) -> Vec<Line> {
+    console.since(mark).into_iter().map(console_line).collect()
 }
 
 fn console_line(line: crate::console::Line) -> Line {

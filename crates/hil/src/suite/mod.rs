@@ -9,5 +9,5 @@
 mod attempt;
 mod list;
 
-pub use attempt::{Evidence, Setting, attempt};
+pub use attempt::{Evidence, Setting, attempt, console_lines};
 pub use list::list;

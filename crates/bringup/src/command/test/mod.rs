@@ -4,8 +4,10 @@
 
 mod checks;
 mod on_board;
+mod recorder;
 mod summary;
 
+use std::panic::resume_unwind;
 use std::process::Command;
 
 use crate::cli::Test;
@@ -14,7 +16,8 @@ use crate::failure::{OrFail, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::Setup;
-use crate::target_programs;
+use crate::{module, target_programs};
+use recorder::Recorder;
 use summary::{Counts, Summary};
 
 pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
@@ -23,15 +26,56 @@ pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
     let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
+    let recorder = Recorder::new(&options.reports)?;
     let mut summary = Summary::default();
-    summary.add("on this PC", on_this_pc(&setup)?);
-    summary.add("checks of the source", checks::run(&setup, progress)?);
-    for board in &boards {
-        let counts = on_board::run(&setup, board, &programs, progress)?;
-        summary.add(&format!("on {}", board.name), counts);
+    if !options.boards_only {
+        summary.add("on this PC", on_this_pc(&setup)?);
+        summary.add("checks of the source", checks::run(&setup, progress)?);
+    }
+    let built = module::build(&setup, progress)?;
+    let run = on_board::Run {
+        setup: &setup,
+        built: &built,
+        programs: &programs,
+        recorder: &recorder,
+        retries: options.retries,
+        filters: &options.filters,
+    };
+    let on_pc = summary.exit();
+    let results = on_all(&run, &boards, progress);
+    let report = recorder.finish(&options.reports)?;
+    for (board, result) in boards.iter().zip(results) {
+        summary.add(&format!("on {}", board.name), result?);
     }
     summary.print();
-    Ok(summary.exit())
+    Ok(on_pc.worse(report_exit(&report)))
+}
+
+/// Runs the tests on all boards at the same time.
+fn on_all(
+    run: &on_board::Run<'_>,
+    boards: &[board_spec::Board],
+    progress: &Progress,
+) -> Vec<Result<Counts>> {
+    std::thread::scope(|scope| {
+        let start = |board| scope.spawn(move || run.on(board, progress));
+        let threads: Vec<_> = boards.iter().map(start).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+/// What the record of the boards' tests means for this program's end.
+fn report_exit(report: &hil_report::Report) -> Exit {
+    match report.exit() {
+        hil_report::Exit::Passed => Exit::Ok,
+        hil_report::Exit::Infrastructure => Exit::Infrastructure,
+        hil_report::Exit::TimedOut => Exit::Timeout,
+        hil_report::Exit::Failed => Exit::TestFailed,
+        hil_report::Exit::Build => Exit::Build,
+    }
 }
 
 /// The boards that were named, or all that can be emulated.

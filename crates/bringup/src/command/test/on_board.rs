@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The tests that run on a board, in one boot.
+//! The tests that run on a board, each in a process of its own.
 
-use std::io::Write as _;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant, SystemTime};
 
-use agent_wire::Record;
-use agent_wire::message::{Ended, Program, Stream};
+use agent_wire::message::Program;
 use board_spec::Board;
-use hil::{Agent, State, health};
+use hil::suite::{self, Evidence, Setting};
+use hil::{Error, Fixture, Listed, Lost, Place, State, TargetDescription};
+use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId, Trouble, TroubleKind};
 
+use super::recorder::Recorder;
 use super::summary::Counts;
 use crate::emulation::{self, Content};
 use crate::failure::Result;
-use crate::module;
-use crate::progress::Progress;
+use crate::module::Built;
+use crate::progress::{Progress, Step};
+use crate::repository::Repository;
 use crate::setup::Setup;
 use crate::target_programs::{Programs, TestBinary};
 
@@ -22,232 +26,338 @@ use crate::target_programs::{Programs, TestBinary};
 /// KFENCE guards as many allocations as it can.
 const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
 
-/// No test binary takes anywhere near this long, on however loaded a PC.
-const LIMIT: Duration = Duration::from_secs(300);
+/// How many lines of a failed test's output are shown; the reports hold all.
+const SHOWN: usize = 60;
 
-pub(super) fn run(
-    setup: &Setup,
-    board: &Board,
-    programs: &Programs,
-    progress: &Progress,
-) -> Result<Counts> {
-    let built = module::build(setup, progress)?;
-    let Programs { agent, tests } = programs;
-    let content = Content {
-        board,
-        module: &built.stripped,
-        agent,
-        programs: tests.iter().map(|test| test.path.clone()).collect(),
-        kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
-    };
-    let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-    let mut fixture = emulation::emulated(setup, &content, &step)?;
-    let mut listener = Listener::new(board);
-    let result = fixture.agent().and_then(|agent| {
-        tests
-            .iter()
-            .try_for_each(|test| listener.run(&agent, test))?;
-        agent.kernel_log(u64::MAX)
-    });
-    let log = result.map_err(|error| {
-        emulation::failure(&mut fixture, error).help(format!(
-            "all the board printed is in {}",
-            step.log().display()
-        ))
-    })?;
-    // The tests are over: what the board does now decides nothing.
-    let _ = fixture.reach(State::Off);
-    let mut counts = listener.counts;
-    step.done(&format!("{} booted, tested, powered off", board.name));
-    let taint = health::unexpected_taint(log.taint);
-    let verdict = taint.as_ref().map_or("ok", |_| "FAILED");
-    anstream::println!(
-        "\ntest the kernel of {} is tainted by the driver alone ... {verdict}",
-        board.name
-    );
-    if let Some(taint) = &taint {
-        anstream::println!("    {taint}");
-    }
-    let healthy = taint.is_none();
-    counts = counts.plus(Counts::one(healthy));
-    Ok(counts)
+/// What the boards have in common.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) built: &'a Built,
+    pub(super) programs: &'a Programs,
+    pub(super) recorder: &'a Recorder,
+    /// How often a test that failed is tried again.
+    pub(super) retries: u32,
+    /// Only tests whose names contain one of these are run, unless there is none.
+    pub(super) filters: &'a [String],
 }
 
-/// Shows what the tests print, and counts.
-struct Listener<'a> {
-    board: &'a Board,
-    counts: Counts,
-    /// The line that has begun, of the program that runs now.
-    line: Vec<u8>,
-    /// Whether the program that runs now has printed its summary.
-    summarised: bool,
-}
-
-impl<'a> Listener<'a> {
-    fn new(board: &'a Board) -> Self {
-        Self {
+impl Run<'_> {
+    /// Runs all tests on a board.
+    pub(super) fn on(&self, board: &Board, progress: &Progress) -> Result<Counts> {
+        let content = Content {
             board,
-            counts: Counts::default(),
-            line: Vec::new(),
-            summarised: false,
-        }
-    }
-
-    fn run(&mut self, agent: &Agent, test: &TestBinary) -> std::result::Result<(), hil::Error> {
-        let path = agent.install(&test.path, &mut |_, _| {})?;
-        let before = agent.kernel_log(u64::MAX)?.next;
-        self.started(&test.name);
-        let program = Program {
-            // They are ignored on a PC; on the board that is what must run.
-            command: [path.as_str(), "--include-ignored", "--test-threads=1"]
-                .map(str::to_owned)
-                .to_vec(),
-            limit_ms: u64::try_from(LIMIT.as_millis()).ok(),
-            ..Program::default()
+            module: &self.built.stripped,
+            agent: &self.programs.agent,
+            programs: self.programs.tests.iter().map(|t| t.path.clone()).collect(),
+            kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
         };
-        let ended = agent.run(program, |stream, bytes| self.output(stream, bytes))?;
-        let log = agent.kernel_log(before)?;
-        self.ended(&test.name, &ended, &log.records);
-        Ok(())
+        let title = format!("test-{}", board.name);
+        let step = progress.step(&title, &format!("{} in QEMU", board.title))?;
+        let fixture = emulation::emulated(self.setup, &content, &step)?;
+        let mut session = Session {
+            run: self,
+            board,
+            fixture,
+            step: &step,
+            environment: environment(&self.setup.tools.repository, board)?,
+            evidence: None,
+            boots: 0,
+        };
+        let counts = session.tests();
+        let result = counts.map_err(|error| {
+            let failure = emulation::failure(&mut session.fixture, error);
+            self.recorder.add(Event::Trouble(Trouble {
+                kind: TroubleKind::Infrastructure,
+                what: failure.summary(),
+                bench: Some(board.name.clone()),
+                detail: failure.evidence_lines().to_vec(),
+            }));
+            let log = step.log().display();
+            failure.help(format!("all the board printed is in {log}"))
+        });
+        // The tests are over: what the board does now decides nothing.
+        let _ = session.fixture.reach(State::Off);
+        let counts = result?;
+        step.done(&format!("{} tested, powered off", board.name));
+        Ok(counts)
     }
+}
 
-    fn started(&mut self, name: &str) {
-        self.summarised = false;
-        self.line.clear();
-        anstream::println!("\n     Running tests/{name}.rs on {}", self.board.name);
-    }
+/// What the tests are told about the board.
+fn environment(repository: &Repository, board: &Board) -> Result<BTreeMap<String, String>> {
+    let description = TargetDescription {
+        bench: board.name.clone(),
+        board: board.name.clone(),
+        title: board.title.clone(),
+        place: Some(Place::Target),
+        capabilities: board.capabilities.clone(),
+        known: repository.boards()?.capabilities().clone(),
+    };
+    let json = serde_json::to_string(&description).unwrap_or_default();
+    let backtrace = ("RUST_BACKTRACE".to_owned(), "0".to_owned());
+    let variable = TargetDescription::VARIABLE.to_owned();
+    Ok([(variable, json), backtrace].into())
+}
 
-    fn output(&mut self, stream: Stream, bytes: &[u8]) {
-        match stream {
-            Stream::Stdout => self.stdout(bytes),
-            Stream::Stderr => {
-                // What cannot be shown is lost, not the test's result.
-                let _ = std::io::stderr().write_all(bytes);
-            }
+/// One board's tests under way.
+struct Session<'a> {
+    run: &'a Run<'a>,
+    board: &'a Board,
+    fixture: Fixture,
+    step: &'a Step,
+    environment: BTreeMap<String, String>,
+    evidence: Option<Evidence>,
+    /// How many boots have been recorded.
+    boots: usize,
+}
+
+impl Session<'_> {
+    fn tests(&mut self) -> std::result::Result<Counts, Error> {
+        let mut counts = Counts::default();
+        for binary in &self.run.programs.tests {
+            counts = counts.plus(self.suite(binary)?);
         }
+        Ok(counts)
     }
 
-    fn stdout(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if byte != b'\n' {
-                self.line.push(byte);
-                continue;
-            }
-            let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
-            anstream::println!("{line}");
-            if let Some(counts) = Counts::parse(&line) {
-                self.counts = self.counts.plus(counts);
-                self.summarised = true;
-            }
+    /// The agent of a board that is ready; each boot is recorded.
+    fn agent(&mut self, why: &str) -> std::result::Result<hil::Agent, Error> {
+        let agent = self.fixture.agent();
+        let boots: Vec<_> = self.fixture.boots()[self.boots..].to_vec();
+        if boots.is_empty() {
+            return agent;
         }
-    }
-
-    fn ended(&mut self, name: &str, ended: &Ended, kernel_log: &[Record]) {
-        // One that was ended by a signal has no summary, and its tests are not counted.
-        if !self.summarised || ended.code.is_none_or(|code| code != 0 && code != 101) {
-            let how = match (ended.timed_out, ended.code, ended.signal) {
-                (true, ..) => format!("killed after {} s", LIMIT.as_secs()),
-                (_, _, Some(signal)) => format!("signal {signal}"),
-                (_, code, _) => format!("exit code {}", code.unwrap_or(-1)),
+        self.boots += boots.len();
+        self.evidence = None;
+        let about = agent.as_ref().ok().map(|agent| agent.about());
+        self.run.recorder.add(Event::BenchReady(BenchRecord {
+            name: self.board.name.clone(),
+            board: self.board.name.clone(),
+            title: self.board.title.clone(),
+            kind: self.fixture.kind().to_owned(),
+            kernel: about.map(|about| about.kernel.clone()),
+            boots: Vec::new(),
+        }));
+        for boot in boots {
+            let boot = Boot {
+                started: boot.started,
+                duration: boot.duration.unwrap_or_default(),
+                why: why.to_owned(),
             };
-            anstream::println!("test {name} ended properly ... FAILED ({how})");
-            self.counts = self.counts.plus(Counts::one(false));
+            let bench = self.board.name.clone();
+            self.run.recorder.add(Event::Boot { bench, boot });
         }
-        if !health::complaints(kernel_log).is_empty() {
-            anstream::println!("test the kernel kept quiet during {name} ... FAILED");
-            for record in kernel_log {
-                anstream::println!("    {record}");
+        agent
+    }
+
+    fn suite(&mut self, binary: &TestBinary) -> std::result::Result<Counts, Error> {
+        let agent = self.agent("the run began")?;
+        let path = agent.install(&binary.path, &mut |_, _| {})?;
+        let listed = suite::list(
+            &mut |arguments, variables| {
+                let words = std::iter::once(path.as_str()).chain(arguments.iter().copied());
+                let mut environment = self.environment.clone();
+                let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+                environment.extend(variables.iter().map(pair));
+                let program = Program {
+                    command: words.map(str::to_owned).collect(),
+                    environment,
+                    ..Program::default()
+                };
+                let output = agent.start(program)?.output()?;
+                Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+            },
+            Place::Target,
+        )?;
+        let mut shown = format!("\n     Running {} on {}\n", binary.name, self.board.name);
+        let (mut counts, mut failures) = (Counts::default(), String::new());
+        let filters = self.run.filters;
+        for test in listed.iter().filter(|test| is_wanted(test, filters)) {
+            let id = TestId {
+                bench: Some(self.board.name.clone()),
+                suite: binary.name.clone(),
+                name: test.name.clone(),
+                place: hil_report::Place::Target,
+            };
+            self.step.line(&format!("{} {}", binary.name, test.name));
+            let (verdict, one) = self.test(&id, test, &path, &mut failures)?;
+            // Writing to a string cannot fail.
+            let _ = writeln!(shown, "test {} ... {verdict}", test.name);
+            counts = counts.plus(one);
+        }
+        let _ = write!(shown, "{failures}\n{}", counts.line());
+        anstream::println!("{shown}");
+        Ok(counts)
+    }
+
+    /// Runs one test, more than once if it fails and that is wanted.
+    fn test(
+        &mut self,
+        id: &TestId,
+        test: &Listed,
+        path: &str,
+        failures: &mut String,
+    ) -> std::result::Result<(String, Counts), Error> {
+        let ignored = |reason: &str| {
+            let (id, reason) = (id.clone(), reason.to_owned());
+            let verdict = format!("ignored, {reason}");
+            self.run.recorder.add(Event::TestIgnored { id, reason });
+            Ok((
+                verdict,
+                Counts {
+                    ignored: 1,
+                    ..Counts::default()
+                },
+            ))
+        };
+        if let Some(reason) = &test.ignored {
+            return ignored(reason);
+        }
+        for attempt in 0..=self.run.retries {
+            let started = SystemTime::now();
+            let id = id.clone();
+            let event = Event::TestStarted {
+                id: id.clone(),
+                started,
+            };
+            self.run.recorder.add(event);
+            let attempted = match self.attempt(test, path)? {
+                Ok(attempted) => attempted,
+                Err(reason) => return ignored(&reason),
+            };
+            let (passed, text) = (attempted.passed(), failure_text(&id.name, &attempted));
+            let event = Event::TestFinished {
+                id,
+                attempt: attempted,
+            };
+            self.run.recorder.add(event);
+            if passed && attempt > 0 {
+                return Ok((
+                    format!("ok, flaky: attempt {}", attempt + 1),
+                    Counts::one(true),
+                ));
             }
-            self.counts = self.counts.plus(Counts::one(false));
+            if passed {
+                return Ok(("ok".to_owned(), Counts::one(true)));
+            }
+            failures.push_str(&text);
+        }
+        Ok(("FAILED".to_owned(), Counts::one(false)))
+    }
+
+    /// One attempt. A board that is lost is an attempt that has failed, and the next one begins with
+    /// a boot.
+    fn attempt(
+        &mut self,
+        test: &Listed,
+        path: &str,
+    ) -> std::result::Result<std::result::Result<Attempt, String>, Error> {
+        let agent = self.agent("the board was lost in the test before")?;
+        let mut evidence = match self.evidence {
+            Some(evidence) => evidence,
+            None => Evidence::begin(&agent)?,
+        };
+        let mark = self.fixture.console().mark();
+        let (started, begun) = (SystemTime::now(), Instant::now());
+        let setting = Setting {
+            agent: &agent,
+            console: self.fixture.console(),
+            program: path,
+            environment: &self.environment,
+        };
+        match suite::attempt(&setting, test, &mut evidence) {
+            Ok(attempt) => {
+                self.evidence = Some(evidence);
+                Ok(attempt)
+            }
+            Err(error) => {
+                let error = self.fixture.explain(error);
+                let mut attempt = Attempt::new(started, begun.elapsed(), outcome_of(&error));
+                attempt.console = suite::console_lines(self.fixture.console(), mark);
+                Ok(Ok(attempt))
+            }
         }
     }
+}
+
+fn is_wanted(test: &Listed, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| test.name.contains(filter))
+}
+
+/// What the loss of the board means for the test that ran.
+fn outcome_of(error: &Error) -> Outcome {
+    let reason = error.to_string();
+    match error {
+        Error::Lost {
+            lost: Lost::Panic { .. },
+            ..
+        } => Outcome::Crashed {
+            signal: None,
+            reason,
+        },
+        Error::Unanswered { limit } => Outcome::TimedOut { limit: *limit },
+        _ => Outcome::Infrastructure { reason },
+    }
+}
+
+/// What is shown of an attempt that failed.
+fn failure_text(name: &str, attempt: &Attempt) -> String {
+    let mut text = format!("\n---- {name} ----\n");
+    let reason = attempt.reason().unwrap_or_default();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{reason}");
+    let lines: Vec<_> = attempt.output.lines().collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(SHOWN)) {
+        let _ = writeln!(text, "    {line}");
+    }
+    for line in attempt
+        .kernel_log
+        .iter()
+        .map(|line| (line.target, &line.text))
+    {
+        let time = line.0.unwrap_or(Duration::ZERO).as_secs_f64();
+        let _ = writeln!(text, "    [{time:12.6}] {}", line.1);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SUMMARY: &str = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered \
-                           out; finished in 0.02s\n";
-
-    const QUIET: &str = "dmacopy0: software engine";
-
-    #[derive(Clone, Debug)]
-    struct End(Ended, Vec<Record>);
-
-    fn ended(code: Option<i32>, signal: Option<i32>, text: &str) -> End {
-        let ended = Ended {
-            code,
-            signal,
-            ..Ended::default()
+    #[test]
+    fn a_panic_is_the_tests_doing_and_a_lost_line_the_benchs() {
+        let lost = |lost| Error::Lost {
+            lost,
+            console: Vec::new(),
         };
-        let record = Record {
-            sequence: 0,
-            time_us: 0,
-            level: 4,
-            text: text.to_owned(),
-        };
-        End(ended, vec![record])
-    }
-
-    /// What is counted when one program after the other prints this and ends so.
-    fn counted(programs: &[(&str, End)]) -> (u64, u64, u64) {
-        let boards = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
-        let boards = board_spec::Boards::find(&boards).unwrap();
-        let board = boards.board(boards.default_name()).unwrap();
-        let mut listener = Listener::new(&board);
-        for (stdout, End(ended, log)) in programs {
-            listener.started("ioctl");
-            // A line may come in two parts.
-            for half in stdout.as_bytes().chunks(stdout.len() / 2 + 1) {
-                listener.output(Stream::Stdout, half);
-            }
-            listener.ended("ioctl", ended, log);
-        }
-        let Counts {
-            passed,
-            failed,
-            ignored,
-        } = listener.counts;
-        (passed, failed, ignored)
+        let panic = lost(Lost::Panic { line: "x".into() });
+        assert!(matches!(outcome_of(&panic), Outcome::Crashed { .. }));
+        let closed = lost(Lost::Closed { reason: None });
+        assert!(matches!(
+            outcome_of(&closed),
+            Outcome::Infrastructure { .. }
+        ));
+        let limit = Duration::from_secs(3);
+        let late = Error::Unanswered { limit };
+        assert_eq!(outcome_of(&late), Outcome::TimedOut { limit });
     }
 
     #[test]
-    fn what_the_harness_counted_is_counted() {
-        let good = (SUMMARY, ended(Some(0), None, QUIET));
-        assert_eq!(counted(std::slice::from_ref(&good)), (3, 0, 1));
-        assert_eq!(counted(&[good.clone(), good]), (6, 0, 2));
-    }
-
-    #[test]
-    fn tests_that_failed_are_not_counted_twice() {
-        let failed = SUMMARY.replace("ok. 3 passed; 0 failed", "FAILED. 2 passed; 1 failed");
-        let end = ended(Some(101), None, QUIET);
-        assert_eq!(counted(&[(&failed, end)]), (2, 1, 1));
-    }
-
-    #[test]
-    fn a_complaint_of_the_kernel_fails_a_program_that_passed() {
-        let end = ended(Some(0), None, "WARNING: CPU: 0 PID: 1 at mm/slub.c:1");
-        assert_eq!(counted(&[(SUMMARY, end)]), (3, 1, 1));
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_properly_has_failed() {
-        for end in [
-            ended(None, Some(11), QUIET),
-            ended(Some(1), None, QUIET),
-            ended(None, None, QUIET),
-        ] {
-            assert_eq!(counted(&[(SUMMARY, end.clone())]), (3, 1, 1), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn a_program_without_a_summary_has_failed_even_after_one_that_had_it() {
-        let silent = ("running 3 tests\n", ended(Some(0), None, QUIET));
-        assert_eq!(counted(std::slice::from_ref(&silent)), (0, 1, 0));
-        let good = (SUMMARY, ended(Some(0), None, QUIET));
-        assert_eq!(counted(&[good, silent]), (3, 1, 1));
+    fn a_failure_shows_its_reason_its_last_lines_and_the_kernels() {
+        let reason = "assertion failed".to_owned();
+        let failed = Outcome::Failed { reason };
+        let mut attempt = Attempt::new(SystemTime::now(), Duration::ZERO, failed);
+        attempt.output = (0..100).fold(String::new(), |text, n| text + &format!("line {n}\n"));
+        attempt.kernel_log.push(hil_report::Line {
+            host: SystemTime::now(),
+            target: Some(Duration::from_millis(1500)),
+            text: "oops".into(),
+        });
+        let text = failure_text("x", &attempt);
+        assert!(text.contains("---- x ----\n") && text.contains("assertion failed"));
+        assert!(!text.contains("line 39\n") && text.contains("line 40\n"));
+        assert!(text.ends_with("    [    1.500000] oops\n"), "{text}");
     }
 }
