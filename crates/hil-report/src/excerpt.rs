@@ -117,13 +117,13 @@ pub(crate) fn of_lines(lines: &[Line], limits: Limits) -> Excerpt<&[Line]> {
     let size = |line: &Line| line.text.len().min(limits.line);
     let fitting = |lines: &mut dyn Iterator<Item = &Line>, part: usize| {
         let mut bytes = limits.bytes / 4 * part;
-        let mut fits = |line: &&Line| {
+        let fits = |line: &&Line| {
             let rest = bytes.checked_sub(size(line));
             bytes = rest.unwrap_or(0);
             rest.is_some()
         };
         let most = limits.lines / 4 * part + if part > 1 { limits.lines % 4 } else { 0 };
-        lines.take(most).take_while(|line| fits(line)).count()
+        lines.take(most).take_while(fits).count()
     };
     if lines.len() <= limits.lines && lines.iter().map(size).sum::<usize>() <= limits.bytes {
         return whole(lines, &[]);
