@@ -63,8 +63,7 @@ impl Wanted {
     /// Where it is kept as long as it is not whole.
     fn partial(&self) -> PathBuf {
         let mut name = self.path.as_os_str().to_owned();
-        let hash = &self.sha256[..6];
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hexadecimal(&self.sha256[..6]);
         name.push(format!(".{hash}.partial"));
         name.into()
     }
@@ -230,6 +229,13 @@ pub(super) fn send(path: &Path, offset: u64, replies: &Replies) -> anyhow::Resul
         }
         offset += length as u64;
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 #[cfg(test)]

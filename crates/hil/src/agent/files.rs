@@ -180,7 +180,7 @@ pub fn place_in_initramfs(program: &Path) -> std::io::Result<String> {
 
 fn installed_path(folder: &str, program: &Path, sha256: &[u8; 32]) -> String {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let hash: String = sha256[..8].iter().map(|b| format!("{b:02x}")).collect();
+    let hash = hexadecimal(&sha256[..8]);
     format!("{folder}/{hash}/{name}")
 }
 
@@ -189,4 +189,11 @@ fn hash(file: &mut File) -> std::io::Result<([u8; 32], u64)> {
     let mut hasher = Sha256::new();
     let length = std::io::copy(file, &mut hasher)?;
     Ok((hasher.finalize().into(), length))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
