@@ -85,11 +85,10 @@ fn trial(
     standing: Standing,
     target: Option<Arc<TargetDescription>>,
 ) -> Trial {
+    let on_demand = arguments.ignored || arguments.include_ignored;
     // A test that has this flag is not even asked why it is ignored. So it only has it where the
     // flag decides which tests there are.
-    let decides = arguments.list || arguments.ignored || arguments.include_ignored;
-    let flagged = decides && standing.reason().is_some();
-    let on_demand = arguments.ignored || arguments.include_ignored;
+    let flagged = on_demand && standing.reason().is_some();
     let trial = Trial::ignorable_test(test.name(), move || match standing {
         Standing::Wrong(what) => Err(what.into()),
         Standing::Ignored(reason) if !on_demand && reason.is_empty() => Ok(Completion::ignored()),

@@ -39,6 +39,12 @@ fn it_is_told_which_part_never_ended_and_what_was_not_done() {
 }
 
 #[test]
+fn the_parts_of_a_test_share_its_time() {
+    let expected = "timed out after 300 ms";
+    assert_eq!(given_up("time::has_slow_parts"), expected);
+}
+
+#[test]
 fn a_test_that_has_time_may_take_it() {
     let run = Run::new(&["--exact", "time::ends_in_time"]);
     assert_eq!((run.code, run.counts()), (Some(0), [1, 0, 0]));

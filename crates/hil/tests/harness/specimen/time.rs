@@ -35,6 +35,16 @@ fn teardown_never_ends() -> hil::Result {
     Err("and it failed before".into())
 }
 
+fn slow() {
+    thread::sleep(Duration::from_millis(200));
+}
+
+/// Has less time than its parts need together, but more than any of them.
+#[hil::test(timeout = "300 ms", setup = slow)]
+fn has_slow_parts() {
+    slow();
+}
+
 /// Ends after its time, but while the next test runs.
 #[hil::test(timeout = "200 ms", teardown = note_that_it_was_there)]
 fn ends_a_little_late() -> hil::Result {
