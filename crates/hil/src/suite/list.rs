@@ -20,7 +20,7 @@ type Ask<'a> = &'a mut dyn FnMut(&[&str], &[(&str, &str)]) -> Result<String, Err
 /// When the program cannot be asked.
 pub fn list(ask: Ask<'_>, place: Place) -> Result<Vec<Listed>, Error> {
     let as_json = (Listed::VARIABLE, Listed::JSON);
-    let text = ask(&["--list", "--format", "terse"], &[as_json])?;
+    let text = ask(&["--list"], &[as_json])?;
     let listed: Result<Vec<Listed>, _> = text
         .lines()
         .filter(|line| !line.is_empty())
@@ -30,7 +30,7 @@ pub fn list(ask: Ask<'_>, place: Place) -> Result<Vec<Listed>, Error> {
         return Ok(listed);
     }
     // Rust's own harness does not say which tests are ignored, but lists them alone.
-    let ignored = ask(&["--list", "--format", "terse", "--ignored"], &[])?;
+    let ignored = ask(&["--list", "--ignored"], &[])?;
     let ignored: BTreeSet<_> = names(&ignored).collect();
     let test = |name: &str| Listed {
         name: name.to_owned(),
@@ -57,7 +57,7 @@ mod tests {
         let mut ask = |arguments: &[&str], _: &[(&str, &str)]| {
             let text = match arguments.last() {
                 Some(&"--ignored") => "b::two: test\n",
-                _ => "a::one: test\nb::two: test\nc: benchmark\n",
+                _ => "a::one: test\nb::two: test\nc: benchmark\n\n2 tests, 1 benchmark\n",
             };
             Ok(text.to_owned())
         };
