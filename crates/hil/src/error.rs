@@ -113,6 +113,30 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// A command that does something to the bench has failed.
+    #[error("the command `{command}` failed: {reason}")]
+    Command {
+        /// Its words.
+        command: String,
+        /// How it ended and what it said.
+        reason: String,
+    },
+    /// A command that does something to the bench has not ended.
+    #[error("the command `{command}` has not ended within {:.1} s", limit.as_secs_f64())]
+    CommandTimeout {
+        /// Its words.
+        command: String,
+        /// The bound.
+        limit: Duration,
+    },
+    /// A line to the board cannot be opened.
+    #[error("cannot open the line {line}")]
+    Line {
+        /// Where it ends.
+        line: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file of this PC.
     #[error("cannot read {}", path.display())]
     File {
@@ -148,7 +172,9 @@ impl Error {
     /// Whether a bound of time was passed.
     pub fn is_timeout(&self) -> bool {
         match self {
-            Self::BootTimeout { .. } | Self::Unanswered { .. } => true,
+            Self::BootTimeout { .. } | Self::Unanswered { .. } | Self::CommandTimeout { .. } => {
+                true
+            }
             Self::Trouble(trouble) => trouble.kind == TroubleKind::Timeout,
             _ => false,
         }

@@ -21,6 +21,10 @@ pub mod bench;
 #[cfg(feature = "bench")]
 pub mod console;
 #[cfg(feature = "bench")]
+mod described;
+#[cfg(feature = "bench")]
+pub mod description;
+#[cfg(feature = "bench")]
 mod error;
 #[cfg(feature = "bench")]
 mod fate;
@@ -46,6 +50,8 @@ pub use attribute::test;
 pub use bench::Bench;
 #[cfg(feature = "bench")]
 pub use console::Console;
+#[cfg(feature = "bench")]
+pub use described::Described;
 #[cfg(feature = "bench")]
 pub use error::Error;
 #[cfg(feature = "bench")]

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A command that does something to a bench, within a bound of time.
+
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::Error;
+
+/// How often it is looked whether the command has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long to wait for its last words: what it left behind may keep its output open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Runs a command to its end and returns what it has written to standard output. Whatever it
+/// started is gone if it takes too long.
+pub(crate) fn run(words: &[String], limit: Duration) -> Result<String, Error> {
+    let failed = |reason: String| Error::Command {
+        command: words.join(" "),
+        reason,
+    };
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| failed("it has no words".to_owned()))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let stdout = child.stdout.take().map(collect);
+    let stderr = child.stderr.take().map(collect);
+    let ended = wait(&mut child, limit).map_err(|error| failed(error.to_string()))?;
+    let Some(status) = ended else {
+        return Err(Error::CommandTimeout {
+            command: words.join(" "),
+            limit,
+        });
+    };
+    if status.success() {
+        return Ok(text(stdout));
+    }
+    let said = text(stderr);
+    Err(failed(match said.trim() {
+        "" => status.to_string(),
+        said => format!("{status}: {said}"),
+    }))
+}
+
+/// How it has ended, or that it had to be killed.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            kill_group(child);
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Kills a command and what it has started.
+fn kill_group(child: &Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        // A group that has gone just now is as good as killed.
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What cannot be read, or nobody waits for, only costs the explanation.
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+fn text(output: Option<Receiver<String>>) -> String {
+    let text = output.and_then(|output| output.recv_timeout(LAST_WORDS).ok());
+    text.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Result<String, Error> {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        run(&words, limit)
+    }
+
+    const PLENTY: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn what_a_command_says_is_returned_and_why_it_fails_is_told() {
+        assert_eq!(shell("echo on", PLENTY).unwrap(), "on\n");
+        let error = shell("echo no such port >&2; exit 3", PLENTY).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("exit status: 3: no such port"), "{text}");
+        let error = run(&["/no/such/uhubctl".to_owned()], PLENTY).unwrap_err();
+        assert!(error.to_string().contains("/no/such/uhubctl"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_all_that_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("alive");
+        let script = format!("(sleep 1; touch {}) & sleep 60", mark.display());
+        let begun = Instant::now();
+        let error = shell(&script, Duration::from_millis(100)).unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        thread::sleep(Duration::from_millis(1500));
+        assert!(!mark.exists(), "what it started goes on");
+    }
+
+    #[test]
+    fn what_a_command_leaves_running_does_not_hold_it_up() {
+        let begun = Instant::now();
+        shell("sleep 30 & echo on", PLENTY).unwrap();
+        assert!(begun.elapsed() < PLENTY);
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where a line ends, and how it is opened.
+
+use std::fmt;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agent_wire::link;
+use serialport::{ClearBuffer, SerialPort};
+
+use crate::description::Port;
+use crate::wiring::Duplex;
+
+/// How long a reader waits before it looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a line may take no byte before what was to be sent is given up.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// How long another computer may take to answer.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where a line ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Serial { path: PathBuf, baud: u32 },
+    Socket(String),
+}
+
+impl Address {
+    pub(super) fn new(port: &Port, baud_of_board: u32) -> Self {
+        match port {
+            Port::Serial { serial, baud } => Self::Serial {
+                path: serial.clone(),
+                baud: baud.unwrap_or(baud_of_board),
+            },
+            Port::Socket { socket } => Self::Socket(socket.clone()),
+        }
+    }
+
+    /// What the line bears: behind a socket too there is a serial port.
+    pub(super) fn line(&self) -> link::Line {
+        link::Line::SERIAL
+    }
+
+    /// Opens it. What had come before is gone.
+    pub(super) fn open(&self) -> io::Result<Duplex> {
+        match self {
+            Self::Serial { path, baud } => {
+                let path = path.to_string_lossy();
+                let reader = serialport::new(path, *baud).timeout(LOOK).open_native()?;
+                reader.clear(ClearBuffer::All)?;
+                let mut writer = reader.try_clone_native()?;
+                writer.set_timeout(WRITE)?;
+                Ok(Duplex {
+                    reader: Box::new(reader),
+                    writer: Box::new(writer),
+                })
+            }
+            Self::Socket(address) => {
+                let found = address.to_socket_addrs()?.next();
+                let found = found.ok_or_else(|| io::Error::other("it has no address"))?;
+                let reader = TcpStream::connect_timeout(&found, CONNECT)?;
+                reader.set_nodelay(true)?;
+                reader.set_read_timeout(Some(LOOK))?;
+                reader.set_write_timeout(Some(WRITE))?;
+                let writer = reader.try_clone()?;
+                Ok(Duplex {
+                    reader: Box::new(reader),
+                    writer: Box::new(writer),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serial { path, .. } => write!(f, "{}", path.display()),
+            Self::Socket(address) => f.write_str(address),
+        }
+    }
+}

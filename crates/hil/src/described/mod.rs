@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A board on a desk: switched by commands, heard and talked to over the lines that `bench.toml`
+//! names.
+
+mod command;
+mod line;
+mod reconnect;
+
+use std::thread;
+use std::time::Duration;
+
+use agent_wire::link;
+use board_spec::Board;
+
+use self::command::run;
+use self::line::Address;
+use self::reconnect::Reconnecting;
+use crate::description::{AgentPath, BenchDescription, Power};
+use crate::wiring::{AgentLine, Duplex, Wiring};
+use crate::{Console, Error};
+
+/// A board that is connected as a description says.
+#[derive(Debug)]
+pub struct Described {
+    description: BenchDescription,
+    console_address: Option<Address>,
+    agent_address: Option<Address>,
+    log: Console,
+    /// Opened before the board is switched on, so that its first words are heard.
+    console: Option<Reconnecting>,
+    is_known_to_be_off: bool,
+    has_told: bool,
+}
+
+impl Described {
+    /// The board, in a state that nobody knows. What happens to its lines is told in `log`.
+    pub fn new(board: &Board, description: BenchDescription, log: Console) -> Self {
+        let address = |port| Address::new(port, board.console.baud);
+        let agent_address = match &description.agent {
+            AgentPath::Console => None,
+            AgentPath::Port(port) => Some(address(port)),
+        };
+        Self {
+            console_address: description.console.as_ref().map(address),
+            agent_address,
+            description,
+            log,
+            console: None,
+            is_known_to_be_off: false,
+            has_told: false,
+        }
+    }
+
+    fn switch(&self, words: impl Fn(&Power) -> &Vec<String>) -> Result<(), Error> {
+        let Some(power) = &self.description.power else {
+            return Ok(());
+        };
+        let limit = Duration::from_secs(power.command_seconds);
+        run(words(power), limit).map(drop)
+    }
+}
+
+impl Wiring for Described {
+    fn kind(&self) -> &'static str {
+        self.description.kind()
+    }
+
+    fn power_on(&mut self) -> Result<(), Error> {
+        if !self.is_known_to_be_off {
+            self.power_off()?;
+        }
+        if let Some(address) = &self.console_address {
+            self.console = Some(Reconnecting::open(address.clone())?);
+        }
+        if let Some(power) = &self.description.power {
+            thread::sleep(Duration::from_secs(power.off_seconds));
+        }
+        self.is_known_to_be_off = false;
+        self.has_told = false;
+        self.switch(|power| &power.on)
+    }
+
+    fn power_off(&mut self) -> Result<(), Error> {
+        self.console = None;
+        self.switch(|power| &power.off)?;
+        self.is_known_to_be_off = true;
+        Ok(())
+    }
+
+    fn console(&mut self) -> Result<Option<Duplex>, Error> {
+        Ok(self.console.take().map(Reconnecting::duplex))
+    }
+
+    fn agent(&mut self) -> Result<AgentLine, Error> {
+        let Some(address) = &self.agent_address else {
+            return Ok(AgentLine::Console(link::Line::SERIAL));
+        };
+        match Reconnecting::open(address.clone()) {
+            Ok(line) => Ok(AgentLine::Own(line.duplex(), address.line())),
+            Err(error) => {
+                // A port that the board itself brings comes when it has booted.
+                if !self.has_told {
+                    self.log.push(format!("\n[bench] {error:#}\n").as_bytes());
+                }
+                self.has_told = true;
+                Ok(AgentLine::NotYet)
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One bench.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Port;
+
+/// How long a board may take to boot, unless its bench says otherwise: seconds.
+const BOOT_SECONDS: u64 = 120;
+
+/// How long it is without power before it gets it again: capacitors keep it up for a while.
+const OFF_SECONDS: u64 = 1;
+
+/// How long it stays on without a user: seconds.
+const IDLE_SECONDS: u64 = 60;
+
+/// How long a command may take: seconds.
+const COMMAND_SECONDS: u64 = 60;
+
+/// A board of this PC, and what connects them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchDescription {
+    /// The name of the board's type.
+    pub board: String,
+    /// How it is switched on and off. Without it, it is on, and who wants it off pulls the plug.
+    pub power: Option<Power>,
+    /// Where the kernel's console ends.
+    pub console: Option<Port>,
+    /// How the agent is reached.
+    pub agent: AgentPath,
+    /// How long the board may take from power-on until its agent answers, seconds.
+    #[serde(default = "boot_seconds")]
+    pub boot_seconds: u64,
+    /// How long it stays on, and is kept from others, without a run: seconds.
+    #[serde(default = "idle_seconds")]
+    pub idle_seconds: u64,
+}
+
+/// Commands that switch a board: words, run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Power {
+    /// Gives it power.
+    pub on: Vec<String>,
+    /// Takes it away.
+    pub off: Vec<String>,
+    /// How long it stays without power before it is switched on again, seconds.
+    #[serde(default = "off_seconds")]
+    pub off_seconds: u64,
+    /// How long either command may take, seconds.
+    #[serde(default = "command_seconds")]
+    pub command_seconds: u64,
+}
+
+/// How the agent is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AgentTable", into = "AgentTable")]
+pub enum AgentPath {
+    /// By the console, which it shares with the kernel: `on_console = true`.
+    Console,
+    /// By a port of its own.
+    Port(Port),
+}
+
+/// The table as written: exactly one way.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentTable {
+    #[serde(default)]
+    on_console: bool,
+    serial: Option<std::path::PathBuf>,
+    baud: Option<u32>,
+    socket: Option<String>,
+}
+
+impl TryFrom<AgentTable> for AgentPath {
+    type Error = String;
+
+    fn try_from(table: AgentTable) -> Result<Self, String> {
+        let baud = table.baud;
+        let ways = [
+            table.on_console.then_some(Self::Console),
+            table
+                .serial
+                .map(|serial| Self::Port(Port::Serial { serial, baud })),
+            table
+                .socket
+                .map(|socket| Self::Port(Port::Socket { socket })),
+        ];
+        let mut ways = ways.into_iter().flatten();
+        match (ways.next(), ways.next()) {
+            (Some(way), None) => Ok(way),
+            (None, _) => Err("names no way to the agent: on_console, serial or socket".into()),
+            (Some(_), Some(_)) => Err("names more than one way to the agent".into()),
+        }
+    }
+}
+
+impl From<AgentPath> for AgentTable {
+    fn from(path: AgentPath) -> Self {
+        let table = Self::default();
+        match path {
+            AgentPath::Console => Self {
+                on_console: true,
+                ..table
+            },
+            AgentPath::Port(Port::Serial { serial, baud }) => Self {
+                serial: Some(serial),
+                baud,
+                ..table
+            },
+            AgentPath::Port(Port::Socket { socket }) => Self {
+                socket: Some(socket),
+                ..table
+            },
+        }
+    }
+}
+
+impl BenchDescription {
+    /// How long the board may take from power-on until its agent answers.
+    pub fn boot(&self) -> Duration {
+        Duration::from_secs(self.boot_seconds)
+    }
+
+    /// How long it stays on without a run.
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+
+    /// One word for what kind of bench it is.
+    pub fn kind(&self) -> &'static str {
+        match &self.agent {
+            AgentPath::Console => "console",
+            AgentPath::Port(Port::Serial { .. }) => "serial",
+            AgentPath::Port(Port::Socket { .. }) => "socket",
+        }
+    }
+
+    /// What nobody else may use at the same time.
+    pub fn resources(&self) -> Vec<String> {
+        let agent = match &self.agent {
+            AgentPath::Console => None,
+            AgentPath::Port(port) => Some(port),
+        };
+        let mut all: Vec<_> = self
+            .console
+            .iter()
+            .chain(agent)
+            .map(Port::resource)
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// What the types cannot rule out.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        if self.agent == AgentPath::Console && self.console.is_none() {
+            return Some("agent.on_console is true, but there is no console");
+        }
+        let words = self.power.iter().flat_map(|power| [&power.on, &power.off]);
+        if words.into_iter().any(Vec::is_empty) {
+            return Some("power.on and power.off must name a program");
+        }
+        None
+    }
+}
+
+const fn boot_seconds() -> u64 {
+    BOOT_SECONDS
+}
+
+const fn off_seconds() -> u64 {
+    OFF_SECONDS
+}
+
+const fn idle_seconds() -> u64 {
+    IDLE_SECONDS
+}
+
+const fn command_seconds() -> u64 {
+    COMMAND_SECONDS
+}
