@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::benches::Choice;
 use crate::exit;
 use crate::setup::Choices;
 
@@ -129,9 +130,8 @@ pub(crate) struct Reports {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Which board [default: the kit's default board].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
-    pub(crate) board: Option<String>,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
 
     #[command(flatten)]
     pub(crate) set_up: SetUp,
@@ -151,23 +151,70 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct OneBench {
-    /// Which board [default: the kit's default board].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
-    pub(crate) board: Option<String>,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// List the benches and who holds them.
     List(Json),
+    /// Check what bench.toml says: files, programs, lines; with --boot the board too.
+    Check(BenchCheck),
     /// Switch a board off that was left on for the next run.
     Stop(OneBench),
+    /// Play a board on a desk: an emulated one, reached like a real one. Until Ctrl-C.
+    StandIn(StandIn),
     /// Serve a board: what the other commands start.
     #[command(hide = true)]
     Serve {
         /// The folder that describes it.
         folder: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchCheck {
+    /// Which bench of bench.toml [default: all].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BENCH")]
+    pub(crate) bench: Option<String>,
+
+    /// Switch the board off and on, and wait for its agent.
+    #[arg(long)]
+    pub(crate) boot: bool,
+
+    #[command(flatten)]
+    pub(crate) json: Json,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StandIn {
+    /// Which board [default: the kit's default board].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    pub(crate) board: Option<String>,
+
+    /// What the bench is to be called.
+    #[arg(long, value_name = "NAME", default_value = "stand-in")]
+    pub(crate) name: String,
+
+    /// A program that the board is to have already, so that it need not go over its line; may be
+    /// given several times.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) pack: Vec<PathBuf>,
+
+    /// A word for the kernel's command line; may be given several times.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) kernel_argument: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+
+    /// Where its bench.toml, its ports and its power switch go.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -44,13 +44,16 @@ pub(crate) struct Content<'a> {
     pub(crate) programs: Vec<PathBuf>,
     /// Added to the kernel's command line.
     pub(crate) kernel_arguments: Vec<String>,
+    /// Where what is packed goes, below the output folder: a board that is switched on again boots
+    /// from there, so no two boards share it.
+    pub(crate) folder: String,
 }
 
 /// An emulated board that is off, as a document: what another process needs to switch it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Emulation {
     /// The board's folder.
-    board: PathBuf,
+    folder: PathBuf,
     images: Images,
     /// The command that runs the emulator, without the arguments that make it this board.
     launch: Vec<String>,
@@ -63,7 +66,7 @@ impl Emulation {
     pub(crate) fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Self> {
         let board = content.board;
         let images = assemble(setup, content, step)?;
-        let folder = setup.output_folder(&format!("board/{}", board.name))?;
+        let folder = setup.output_folder(&content.folder)?;
         let launch = setup
             .tools
             .toolbox
@@ -73,7 +76,7 @@ impl Emulation {
             .program("qemu-system-aarch64");
         let words = std::iter::once(launch.get_program()).chain(launch.get_args());
         Ok(Self {
-            board: board.folder.clone(),
+            folder: board.folder.clone(),
             images,
             launch: words.map(|w| w.to_string_lossy().into_owned()).collect(),
             console: folder.join("console.log"),
@@ -82,18 +85,23 @@ impl Emulation {
 
     /// The board and what connects this PC with it.
     pub(crate) fn fixture(self) -> Result<Fixture> {
-        let board = Board::read(&self.board).or_fail(Exit::Refused, || "cannot use this board")?;
+        let board = Board::read(&self.folder).or_fail(Exit::Refused, || "cannot use this board")?;
         let copy = std::fs::File::create(&self.console)
             .or_environment(|| format!("cannot write {}", self.console.display()))?;
         let console = Console::new(Fate::default(), Some(copy));
+        let emulated = self.board(board.clone(), console.clone());
+        Ok(Fixture::new(board, Box::new(emulated), BOOT, console))
+    }
+
+    /// The board by itself, off. What it says goes to `console`.
+    pub(crate) fn board(self, board: Board, console: Console) -> Emulated {
         let launch = move || {
             let mut words = self.launch.iter();
             let mut command = Command::new(words.next().map_or("", String::as_str));
             command.args(words);
             command
         };
-        let emulated = Emulated::new(board.clone(), self.images, console.clone(), launch);
-        Ok(Fixture::new(board, Box::new(emulated), BOOT, console))
+        Emulated::new(board, self.images, console, launch)
     }
 }
 
@@ -109,8 +117,7 @@ fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images>
     let board = content.board;
     let modules = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
     let (files, plan) = packed(content, modules)?;
-    let name = format!("board/{}", board.name);
-    let folder = setup.output_folder(&name)?;
+    let folder = setup.output_folder(&content.folder)?;
     let agent = place(content.agent)?;
     initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
     // An oops in the driver ends the boot with its trace, instead of a board that does nothing. That
@@ -120,7 +127,9 @@ fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images>
     kernel_arguments.extend(content.kernel_arguments.iter().cloned());
     Ok(Images {
         kernel: Path::new(KERNEL).join(setup.kernel.image()),
-        initramfs: Path::new(OUTPUT).join(name).join("initramfs.cpio"),
+        initramfs: Path::new(OUTPUT)
+            .join(&content.folder)
+            .join("initramfs.cpio"),
         device_tree: device_tree::build(setup, board, step)?,
         kernel_arguments,
     })
@@ -224,6 +233,7 @@ mod tests {
             agent: &agent,
             programs: vec![test.clone()],
             kernel_arguments: Vec::new(),
+            folder: "demo/x".into(),
         };
         let from_kernel = ["/lib/modules/7/b.ko.xz", "/lib/modules/7/a.ko.xz"];
         let modules = from_kernel.map(|to| Packed {

@@ -12,9 +12,10 @@
 //!
 //! - `flock(2)`
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -55,14 +56,47 @@ impl Mode {
 impl Lock {
     /// Locks `path`; says so if that means waiting for another run.
     pub(crate) fn take(path: &Path, mode: Mode, progress: &Progress) -> Result<Self> {
-        let unusable = || format!("cannot lock {}", path.display());
-        let mut file = File::options()
+        let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
-            .or_environment(unusable)?;
+            .or_environment(|| format!("cannot lock {}", path.display()))?;
+        Self::hold(file, path, mode, "another run is at work", progress)
+    }
+
+    /// Locks something that all users of this PC share, of which `path` stands for: a file that
+    /// whoever comes first makes for all.
+    pub(crate) fn take_from_all_users(
+        path: &Path,
+        what: &str,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let unusable = || format!("cannot lock {}", path.display());
+        let existing = || File::options().read(true).write(true).open(path);
+        let file = match existing() {
+            // In a folder like /run/lock nobody may create what another has created.
+            Err(error) if error.kind() == ErrorKind::NotFound => create_for_all(path),
+            other => other,
+        };
+        let file = match file {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => existing(),
+            other => other,
+        };
+        let file = file.or_environment(unusable)?;
+        let in_use = format!("{what} is in use");
+        Self::hold(file, path, Mode::Exclusive, &in_use, progress)
+    }
+
+    fn hold(
+        mut file: File,
+        path: &Path,
+        mode: Mode,
+        why: &str,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let unusable = || format!("cannot lock {}", path.display());
         let lock = match Flock::lock(file, mode.now()) {
             Ok(lock) => lock,
             Err((returned, Errno::EWOULDBLOCK)) => {
@@ -72,9 +106,7 @@ impl Lock {
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder_at_work(&holder)
                     .map_or_else(String::new, |holder| format!(" ({holder})"));
-                progress.note(&format!(
-                    "another run is at work{holder}; waiting for it, Ctrl-C gives up"
-                ));
+                progress.note(&format!("{why}{holder}; waiting for it, Ctrl-C gives up"));
                 Flock::lock(file, mode.waiting())
                     .map_err(|(_, errno)| errno)
                     .or_environment(unusable)?
@@ -90,6 +122,7 @@ impl Lock {
         let mut file: &File = &lock;
         // Who holds it shared with others is only the last of them, which is good enough.
         file.set_len(0).or_environment(unusable)?;
+        file.rewind().or_environment(unusable)?;
         file.write_all(holder.as_bytes()).or_environment(unusable)?;
         Ok(Self(lock))
     }
@@ -109,6 +142,17 @@ impl Lock {
             .or_environment(|| "cannot hand on a lock")?;
         Ok(file.into())
     }
+}
+
+/// Makes a file that every user of this PC may write.
+fn create_for_all(path: &Path) -> std::io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o666))?;
+    Ok(file)
 }
 
 /// Who wrote that it holds the lock, unless it has ended: then another holds it now, one that
@@ -156,6 +200,21 @@ mod tests {
         let expected = format!("pid {}: bringup", std::process::id());
         assert!(holder.starts_with(&expected), "{holder}");
         assert_eq!(holder_at_work(&holder), Some(holder.trim()));
+    }
+
+    #[test]
+    fn what_all_users_share_is_made_by_the_first_and_may_be_written_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let take = || Lock::take_from_all_users(&path, "x", &progress(folder.path())).unwrap();
+        let first = take();
+        assert!(!is_free(&path, Mode::Exclusive));
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+        drop(first);
+        drop(take());
+        let holder = std::fs::read_to_string(&path).unwrap();
+        assert!(holder.starts_with("pid "), "{holder:?}");
     }
 
     #[test]

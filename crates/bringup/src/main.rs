@@ -7,6 +7,7 @@
 //! to standard error, results to standard output; [`exit::Exit`] lists the exit codes.
 
 mod archive;
+mod benches;
 mod cache;
 mod cli;
 mod command;

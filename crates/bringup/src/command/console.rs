@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 
 use hil::bench;
 
+use crate::benches;
 use crate::cli::OneBench;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -14,15 +15,15 @@ use crate::warm;
 
 pub(super) fn run(options: &OneBench) -> Result<Exit> {
     let repository = Repository::find()?;
-    let board = repository.board_or_default(options.board.as_deref())?;
-    let path = warm::socket_of(&repository, &board.name);
+    let chosen = benches::choose(&repository, &options.choice)?;
+    let path = warm::socket_of(&repository, &chosen);
     let mut console = bench::watch(&path).map_err(|_| {
-        Failure::new(Exit::Refused, format!("{} is not on", board.name))
+        Failure::new(Exit::Refused, format!("{} is not on", chosen.name))
             .help("`cargo bringup run` switches a board on, and it stays on for a while")
     })?;
     anstream::eprintln!(
         "the console of {}; Ctrl-C leaves it, the board stays on",
-        board.name
+        chosen.name
     );
     std::thread::spawn(move || {
         let mut buffer = [0; 1024];

@@ -11,6 +11,7 @@ use agent_wire::message::{Ended, Program, Stream};
 use hil::agent::{Event, Process};
 use hil::{Agent, health};
 
+use crate::benches;
 use crate::cli::Run;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -34,25 +35,25 @@ pub(crate) enum RunEnd {
 
 pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     let repository = Repository::find()?;
-    let board = repository.board_or_default(options.board.as_deref())?;
+    let chosen = benches::choose(&repository, &options.choice)?;
     let local = Path::new(&options.program);
     if !local.is_file() {
         let what = format!("there is no program {}", local.display());
         return Err(Failure::new(Exit::Refused, what));
     }
     let choices = options.set_up.choices();
-    let Ready { mut bench } = warm::hold(&board, vec![local.to_path_buf()], choices, progress)?;
+    let Ready { mut bench } = warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?;
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, options));
     let (ended, log) = result.map_err(|error| {
         let error = bench.explain(error);
-        warm::trouble(&board, error)
+        warm::trouble(&chosen, error)
     })?;
     let end = verdict(&ended, &log);
     bench
         .release(end != RunEnd::Code(0))
-        .map_err(|error| warm::trouble(&board, error))?;
+        .map_err(|error| warm::trouble(&chosen, error))?;
     Ok(end)
 }
 

@@ -7,6 +7,7 @@
 //! else ends that first. A driver that has changed is put on the board and loaded anew, which takes
 //! a moment where a boot takes seconds.
 
+mod claim;
 mod driver;
 mod served;
 
@@ -16,13 +17,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use board_spec::Board;
 use hil::server::socket;
 use hil::{Bench, State, bench};
 
+use crate::benches::Chosen;
 use crate::emulation::{Content, Emulation};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+use crate::lock::Lock;
+use crate::module::Built;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::{Choices, Setup};
@@ -30,6 +33,7 @@ use crate::stamp::Stamp;
 use crate::{module, target_programs};
 
 pub(crate) use served::serve;
+use served::{OnDesk, Order, Wired};
 
 /// How long a server may take to listen, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,12 +42,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(300);
 
 /// Where the server of a bench is reached.
-pub(crate) fn socket_of(repository: &Repository, name: &str) -> PathBuf {
-    folder(repository, name).join("bench.socket")
+pub(crate) fn socket_of(repository: &Repository, chosen: &Chosen) -> PathBuf {
+    folder(repository, chosen).join("bench.socket")
 }
 
-fn folder(repository: &Repository, name: &str) -> PathBuf {
-    repository.output().join("bench").join(name)
+fn folder(repository: &Repository, chosen: &Chosen) -> PathBuf {
+    let kind = match chosen.description {
+        None => "emulated",
+        Some(_) => "described",
+    };
+    repository
+        .output()
+        .join("bench")
+        .join(kind)
+        .join(&chosen.name)
 }
 
 /// A board that is held, ready, and has the driver as it is in the checkout.
@@ -52,9 +64,10 @@ pub(crate) struct Ready {
     pub(crate) bench: Bench,
 }
 
-/// Holds the board, warm or booted for this. `programs` are packed into it if it has to be booted.
+/// Holds the board, warm or booted for this. `programs` are packed into an emulated one if it has to
+/// be booted.
 pub(crate) fn hold(
-    board: &Board,
+    chosen: &Chosen,
     programs: Vec<PathBuf>,
     choices: Choices,
     progress: &Progress,
@@ -62,41 +75,77 @@ pub(crate) fn hold(
     let setup = Setup::new(choices, progress)?;
     let built = module::build(&setup, progress)?;
     let repository = &setup.tools.repository;
-    let path = socket_of(repository, &board.name);
-    let key = key(&setup, board)?;
+    let path = socket_of(repository, chosen);
+    let key = key(&setup, chosen)?;
     if !is_served(&path, &key)? {
-        let agent = target_programs::build_program(&setup.tools, progress)?;
-        let content = Content {
-            board,
-            module: &built.stripped,
-            agent: &agent,
-            programs,
-            kernel_arguments: Vec::new(),
-        };
-        let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-        let emulation = Emulation::assemble(&setup, &content, &step)?;
-        start(&folder(repository, &board.name), board, &key, emulation)?;
+        serve_anew(&setup, chosen, &built, programs, &key, progress)?;
     }
     let who = format!("pid {}, {}", std::process::id(), command_line());
     let mut bench = Bench::hold(&path, &who, &mut |holder| {
         progress.note(&format!("the board is held by {holder}; waiting for it"));
     })
-    .map_err(|error| trouble(board, error))?;
+    .map_err(|error| trouble(chosen, error))?;
     // From here on other runs may build; the server relies on toolbox and kernel.
     drop(setup.finish_building());
-    if bench.state().map_err(|error| trouble(board, error))? != State::Ready {
-        let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
+    if bench.state().map_err(|error| trouble(chosen, error))? != State::Ready {
+        let step = progress.step("boot", &chosen.title())?;
         bench
             .reach(State::Ready)
-            .map_err(|error| trouble(board, error))?;
+            .map_err(|error| trouble(chosen, error))?;
         step.done("ready");
     }
-    driver::bring_up_to_date(&mut bench, &built, progress).map_err(|e| trouble(board, e))?;
+    driver::bring_up_to_date(&mut bench, &built, progress).map_err(|e| trouble(chosen, e))?;
     Ok(Ready { bench })
 }
 
+/// Starts the server of a bench.
+fn serve_anew(
+    setup: &Setup,
+    chosen: &Chosen,
+    built: &Built,
+    programs: Vec<PathBuf>,
+    key: &str,
+    progress: &Progress,
+) -> Result<()> {
+    let folder = folder(&setup.tools.repository, chosen);
+    std::fs::create_dir_all(&folder)
+        .or_environment(|| format!("cannot make the folder {}", folder.display()))?;
+    let agent = target_programs::build_program(&setup.tools, progress)?;
+    let (wired, idle, claims) = match &chosen.description {
+        None => {
+            let content = Content {
+                board: &chosen.board,
+                module: &built.stripped,
+                agent: &agent,
+                programs,
+                kernel_arguments: Vec::new(),
+                folder: format!("bench/emulated/{}", chosen.name),
+            };
+            let step = progress.step("boot", &chosen.title())?;
+            let emulation = Emulation::assemble(setup, &content, &step)?;
+            (Wired::Emulated(emulation), IDLE, Vec::new())
+        }
+        Some(description) => {
+            let on_desk = OnDesk {
+                board: chosen.board.folder.clone(),
+                description: description.clone(),
+                console: folder.join("console.log"),
+            };
+            let claims = claim::all(&chosen.name, description, progress)?;
+            (Wired::Described(on_desk), description.idle(), claims)
+        }
+    };
+    let order = Order {
+        name: chosen.name.clone(),
+        key: key.to_owned(),
+        idle_seconds: idle.as_secs(),
+        wired,
+    };
+    start(&folder, &order, &claims)
+}
+
 /// What a server's board is made of, besides the driver.
-fn key(setup: &Setup, board: &Board) -> Result<String> {
+fn key(setup: &Setup, chosen: &Chosen) -> Result<String> {
     let root = setup.tools.repository.root();
     let mut stamp = Stamp::default().text(&setup.kernel.folder().display().to_string());
     for name in [
@@ -109,9 +158,10 @@ fn key(setup: &Setup, board: &Board) -> Result<String> {
     }
     for name in ["board.toml", "overlay.dtso"] {
         // Not every board has both.
-        let text = std::fs::read_to_string(board.folder.join(name)).unwrap_or_default();
+        let text = std::fs::read_to_string(chosen.board.folder.join(name)).unwrap_or_default();
         stamp = stamp.text(&text);
     }
+    stamp = stamp.text(&format!("{:?}", chosen.description));
     // Another build of this program may serve differently.
     let program = std::env::current_exe().and_then(|path| path.metadata());
     let program = program.and_then(|metadata| metadata.modified());
@@ -145,25 +195,19 @@ pub(crate) fn stop(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Starts a server in a process of its own, which outlives this one.
-fn start(folder: &Path, board: &Board, key: &str, emulation: Emulation) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .or_environment(|| format!("cannot make the folder {}", folder.display()))?;
-    let order = served::Order {
-        name: board.name.clone(),
-        key: key.to_owned(),
-        idle_seconds: IDLE.as_secs(),
-        emulation,
-    };
+/// Starts a server in a process of its own, which outlives this one and keeps the claims.
+fn start(folder: &Path, order: &Order, claims: &[Lock]) -> Result<()> {
     let path = folder.join("bench.json");
-    let text = serde_json::to_vec_pretty(&order).or_environment(|| "cannot describe the bench")?;
+    let text = serde_json::to_vec_pretty(order).or_environment(|| "cannot describe the bench")?;
     std::fs::write(&path, text).or_environment(|| format!("cannot write {}", path.display()))?;
     let log = folder.join("server.log");
     let unwritable = || format!("cannot write {}", log.display());
     let output = File::create(&log).or_environment(unwritable)?;
     let errors = output.try_clone().or_environment(unwritable)?;
     let program = std::env::current_exe().or_environment(|| "cannot find this program")?;
-    let mut server = Command::new(program)
+    let mut server = Command::new(program);
+    claim::hand_on(&mut server, claims)?;
+    let mut server = server
         .args(["bench", "serve"])
         .arg(folder)
         // Ctrl-C in this run's terminal is not for the server: it learns of it by the socket.
@@ -192,7 +236,7 @@ fn wait_until_served(server: &mut Child, path: &Path, log: &Path) -> Result<()> 
 }
 
 /// Why a bench did not do what was asked.
-pub(crate) fn trouble(board: &Board, error: hil::Error) -> Failure {
+pub(crate) fn trouble(chosen: &Chosen, error: hil::Error) -> Failure {
     use hil::server::TroubleKind;
 
     let exit = match &error {
@@ -202,9 +246,12 @@ pub(crate) fn trouble(board: &Board, error: hil::Error) -> Failure {
         _ => Exit::Infrastructure,
     };
     let evidence = error.evidence();
-    Failure::new(exit, format!("{} did not get through its work", board.name))
-        .because(error)
-        .evidence(evidence)
+    Failure::new(
+        exit,
+        format!("{} did not get through its work", chosen.name),
+    )
+    .because(error)
+    .evidence(evidence)
 }
 
 fn command_line() -> String {

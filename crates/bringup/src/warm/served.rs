@@ -2,10 +2,13 @@
 
 //! The process that serves a board.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use board_spec::Board;
+use hil::description::BenchDescription;
 use hil::server::{self, Settings, socket};
+use hil::{Console, Described, Fate, Fixture};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
@@ -21,7 +24,48 @@ pub(super) struct Order {
     pub(super) name: String,
     pub(super) key: String,
     pub(super) idle_seconds: u64,
-    pub(super) emulation: Emulation,
+    pub(super) wired: Wired,
+}
+
+/// What connects the server's board with this PC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Wired {
+    /// The emulator.
+    Emulated(Emulation),
+    /// What `bench.toml` says.
+    Described(OnDesk),
+}
+
+/// A board on a desk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OnDesk {
+    /// The folder of the board's type.
+    pub(super) board: PathBuf,
+    pub(super) description: BenchDescription,
+    /// Where a copy of all that the console says goes.
+    pub(super) console: PathBuf,
+}
+
+impl Wired {
+    fn fixture(self) -> Result<Fixture> {
+        match self {
+            Self::Emulated(emulation) => emulation.fixture(),
+            Self::Described(on_desk) => on_desk.fixture(),
+        }
+    }
+}
+
+impl OnDesk {
+    fn fixture(self) -> Result<Fixture> {
+        let board = Board::read(&self.board).or_fail(Exit::Refused, || "cannot use this board")?;
+        let copy = std::fs::File::create(&self.console)
+            .or_environment(|| format!("cannot write {}", self.console.display()))?;
+        let console = Console::new(Fate::default(), Some(copy));
+        let limit = self.description.boot();
+        let wiring = Described::new(&board, self.description, console.clone());
+        Ok(Fixture::new(board, Box::new(wiring), limit, console))
+    }
 }
 
 /// Serves the board that is described in a folder, until nobody wants it any more.
@@ -33,7 +77,7 @@ pub(crate) fn serve(folder: &Path, progress: &Progress) -> Result<Exit> {
     let cache = Cache::open()?;
     // Toolbox and kernel must stay as long as the board runs.
     let _relying = Lock::take(&cache.lock_file(), Mode::Shared, progress)?;
-    let fixture = order.emulation.fixture()?;
+    let fixture = order.wired.fixture()?;
     let path = folder.join("bench.socket");
     let unusable = || format!("cannot listen at {}", path.display());
     let listener = socket::listen(&path).or_environment(unusable)?;

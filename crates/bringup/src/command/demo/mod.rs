@@ -39,6 +39,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
         agent: &agent,
         programs: Vec::new(),
         kernel_arguments: Vec::new(),
+        folder: format!("demo/{}", board.name),
     };
     let mut fixture = emulation::emulated(&setup, &content, &step)?;
     let toured = boot_and_tour(&mut fixture, &agent).map_err(|error| {

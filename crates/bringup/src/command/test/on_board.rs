@@ -51,6 +51,7 @@ impl Run<'_> {
             agent: &self.programs.agent,
             programs: self.programs.tests.iter().map(|t| t.path.clone()).collect(),
             kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
+            folder: format!("test/{}", board.name),
         };
         let title = format!("test-{}", board.name);
         let step = progress.step(&title, &format!("{} in QEMU", board.title))?;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which bench a command means: an emulated board, which needs no description, or one that
+//! `bench.toml` describes.
+
+use std::path::{Path, PathBuf};
+
+use board_spec::Board;
+use clap::Args;
+use hil::description::{BenchDescription, Benches};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::repository::Repository;
+
+/// The environment variable that names the file.
+const VARIABLE: &str = "BRINGUP_BENCHES";
+
+/// The file's name, where it is looked for.
+const FILE: &str = "bench.toml";
+
+/// What says which bench is meant.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// Which board, emulated [default: the kit's default board].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    pub(crate) board: Option<String>,
+
+    /// Which bench of bench.toml, instead of an emulated board.
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BENCH")]
+    pub(crate) bench: Option<String>,
+}
+
+/// A bench.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    /// By which commands call it.
+    pub(crate) name: String,
+    pub(crate) board: Board,
+    /// None of an emulated board.
+    pub(crate) description: Option<BenchDescription>,
+}
+
+impl Chosen {
+    /// An emulated board.
+    pub(crate) fn emulated(board: Board) -> Self {
+        Self {
+            name: board.name.clone(),
+            board,
+            description: None,
+        }
+    }
+
+    /// How its boot is announced.
+    pub(crate) fn title(&self) -> String {
+        match &self.description {
+            None => format!("{} in QEMU", self.board.title),
+            Some(_) => format!("{} on bench {}", self.board.title, self.name),
+        }
+    }
+}
+
+/// The bench that is meant.
+pub(crate) fn choose(repository: &Repository, choice: &Choice) -> Result<Chosen> {
+    match &choice.bench {
+        None => repository
+            .board_or_default(choice.board.as_deref())
+            .map(Chosen::emulated),
+        Some(name) => described(repository, name),
+    }
+}
+
+/// The described bench of this name.
+pub(crate) fn described(repository: &Repository, name: &str) -> Result<Chosen> {
+    let Some(benches) = all()? else {
+        let what = format!("there is no bench {name}, because there is no {FILE}");
+        return Err(Failure::new(Exit::Refused, what).help(format!(
+            "write one here or in ~/.config/bringup, or name it in {VARIABLE}; README says what \
+             stands in it"
+        )));
+    };
+    let description = benches
+        .get(name)
+        .or_fail(Exit::Refused, || "cannot use this bench")?;
+    Ok(Chosen {
+        name: name.to_owned(),
+        board: repository.board_or_default(Some(&description.board))?,
+        description: Some(description.clone()),
+    })
+}
+
+/// All described benches, if there is a file.
+pub(crate) fn all() -> Result<Option<Benches>> {
+    let Some(path) = file()? else {
+        return Ok(None);
+    };
+    let read = Benches::read(&path).or_fail(Exit::Refused, || "cannot use the benches")?;
+    Ok(Some(read))
+}
+
+/// The file: the one that is named, the nearest from here upwards, or the user's own.
+fn file() -> Result<Option<PathBuf>> {
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        return Ok(Some(path.into()));
+    }
+    let here = std::env::current_dir().or_environment(|| "cannot tell the current folder")?;
+    let upwards = here.ancestors().map(|folder| folder.join(FILE));
+    let configuration = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let configuration = configuration
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".config")));
+    let own = configuration.map(|folder| folder.join("bringup").join(FILE));
+    Ok(upwards.chain(own).find(|path| path.is_file()))
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup bench check`: whether what `bench.toml` says is there.
+
+use anstyle::{AnsiColor, Style};
+use hil::description::{AgentPath, BenchDescription, Port};
+use serde::Serialize;
+
+use super::super::{print_json, print_line};
+use crate::benches::{self, Chosen};
+use crate::cli::BenchCheck;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::host;
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::warm::{self, Ready};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    bench: String,
+    what: String,
+    ok: bool,
+    /// What was found, or what is wrong and how to mend it.
+    detail: String,
+}
+
+impl Finding {
+    fn new(bench: &Chosen, what: &str, result: std::result::Result<String, String>) -> Self {
+        Self {
+            bench: bench.name.clone(),
+            what: what.to_owned(),
+            ok: result.is_ok(),
+            detail: result.unwrap_or_else(|wrong| wrong),
+        }
+    }
+}
+
+pub(super) fn run(options: &BenchCheck, progress: &Progress) -> Result<Exit> {
+    let repository = Repository::find()?;
+    let mut findings = Vec::new();
+    for chosen in chosen(&repository, options.bench.as_deref())? {
+        if let Some(description) = &chosen.description {
+            findings.extend(look(&chosen, description));
+        }
+        if options.boot {
+            findings.push(boot(&chosen, options, progress));
+        }
+    }
+    if options.json.json {
+        print_json(&findings)?;
+    } else {
+        for finding in &findings {
+            show(finding)?;
+        }
+    }
+    let all_is_well = findings.iter().all(|finding| finding.ok);
+    Ok(if all_is_well {
+        Exit::Ok
+    } else {
+        Exit::Infrastructure
+    })
+}
+
+fn chosen(repository: &Repository, name: Option<&str>) -> Result<Vec<Chosen>> {
+    if let Some(name) = name {
+        return benches::described(repository, name).map(|chosen| vec![chosen]);
+    }
+    let Some(all) = benches::all()? else {
+        return Err(
+            Failure::new(Exit::Refused, "there is no bench.toml to check")
+                .help("emulated boards need none; README says what stands in it"),
+        );
+    };
+    all.all()
+        .map(|(name, _)| benches::described(repository, name))
+        .collect()
+}
+
+/// What can be looked at while the board stays as it is.
+fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(power) = &description.power {
+        for (what, words) in [("power.on", &power.on), ("power.off", &power.off)] {
+            findings.push(Finding::new(chosen, what, program(words)));
+        }
+    } else {
+        let by_hand = "none: a board that hangs is switched off by hand".to_owned();
+        findings.push(Finding::new(chosen, "power", Ok(by_hand)));
+    }
+    if let Some(console) = &description.console {
+        findings.push(Finding::new(chosen, "console", port(console)));
+    }
+    // A port that the board itself brings is not there before it has booted.
+    if let AgentPath::Port(own) = &description.agent {
+        let found =
+            port(own).unwrap_or_else(|wrong| format!("{wrong} (it may come with the board)"));
+        findings.push(Finding::new(chosen, "agent", Ok(found)));
+    }
+    findings
+}
+
+fn program(words: &[String]) -> std::result::Result<String, String> {
+    let program = words.first().map_or("", String::as_str);
+    if program.contains('/') {
+        return if std::path::Path::new(program).is_file() {
+            Ok(words.join(" "))
+        } else {
+            Err(format!("there is no program {program}"))
+        };
+    }
+    if host::has_program(program) {
+        Ok(words.join(" "))
+    } else {
+        Err(format!("there is no program {program} in PATH; install it"))
+    }
+}
+
+fn port(port: &Port) -> std::result::Result<String, String> {
+    match port {
+        Port::Socket { socket } => Ok(socket.clone()),
+        Port::Serial { serial, .. } => {
+            let opened = std::fs::File::options().read(true).write(true).open(serial);
+            match opened.map_err(|error| error.kind()) {
+                Ok(_) => Ok(serial.display().to_string()),
+                Err(std::io::ErrorKind::NotFound) => Err(format!(
+                    "there is no {}; is the adapter plugged in? `ls /dev/serial/by-id` shows those \
+                     that are",
+                    serial.display()
+                )),
+                Err(std::io::ErrorKind::PermissionDenied) => Err(format!(
+                    "{} may not be opened; `sudo usermod --append --groups dialout $USER`, and \
+                     log in again",
+                    serial.display()
+                )),
+                Err(other) => Err(format!("cannot open {}: {other}", serial.display())),
+            }
+        }
+    }
+}
+
+/// Switches the board off and on, and calls its agent.
+fn boot(chosen: &Chosen, options: &BenchCheck, progress: &Progress) -> Finding {
+    let booted = warm::hold(chosen, Vec::new(), options.set_up.choices(), progress);
+    let answered = booted.and_then(|Ready { mut bench }| {
+        let said = answer(chosen, &mut bench).map_err(|error| warm::trouble(chosen, error));
+        bench
+            .release(false)
+            .map_err(|error| warm::trouble(chosen, error))?;
+        said
+    });
+    let result = match answered {
+        Ok(result) => result,
+        Err(failure) => Err(failure.summary()),
+    };
+    Finding::new(chosen, "boot", result)
+}
+
+fn answer(
+    chosen: &Chosen,
+    bench: &mut hil::Bench,
+) -> std::result::Result<std::result::Result<String, String>, hil::Error> {
+    let agent = bench.agent()?;
+    let round_trip = agent.ping()?;
+    let about = agent.about();
+    let is_this_board = |name: &String| chosen.board.compatible.contains(name);
+    if !about.compatible.iter().any(is_this_board) {
+        return Ok(Err(format!(
+            "the board that answered is no {}: its device tree says {}",
+            chosen.board.title,
+            about.compatible.join(", ")
+        )));
+    }
+    Ok(Ok(format!(
+        "kernel {}, agent {}, round trip {:.1} ms",
+        about.kernel,
+        about.version,
+        round_trip.as_secs_f64() * 1000.0
+    )))
+}
+
+fn show(finding: &Finding) -> Result<()> {
+    let (mark, colour) = if finding.ok {
+        ("ok", AnsiColor::Green)
+    } else {
+        ("WRONG", AnsiColor::Red)
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    print_line(&format!(
+        "{:<16} {:<10} {style}{mark:<5}{style:#} {}",
+        finding.bench, finding.what, finding.detail
+    ))
+}
