@@ -5,17 +5,20 @@
 //! It is there whether the board has power or not, and whether anybody listens or not; what nobody
 //! takes in time is lost, as on a wire.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use hil::wiring::Duplex;
-use serialport::{SerialPort as _, TTYPort};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::ttyname;
 
 use crate::failure::{OrFail, Result};
 
@@ -29,14 +32,14 @@ type ToBoard = Arc<Mutex<Option<Box<dyn Write + Send>>>>;
 pub(super) struct SerialPort {
     path: PathBuf,
     /// The adapter's side.
-    adapter: TTYPort,
+    adapter: File,
     /// The PC's side. As long as it is open, the other knows no hangup.
     _pc: File,
     to_board: ToBoard,
 }
 
-impl fmt::Debug for SerialPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for SerialPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SerialPort")
             .field("path", &self.path)
             .finish_non_exhaustive()
@@ -47,29 +50,19 @@ impl SerialPort {
     /// A port of this name.
     pub(super) fn new(path: &Path) -> Result<Self> {
         let failed = || format!("cannot make the serial port {}", path.display());
-        let (mut adapter, mut pc) = TTYPort::pair().or_environment(failed)?;
-        // Who uses the port locks it for himself; this side only keeps it open.
-        pc.set_exclusive(false).or_environment(failed)?;
-        adapter.set_timeout(LOST).or_environment(failed)?;
-        let name = pc.name().unwrap_or_default();
-        let kept = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(nix::libc::O_NOCTTY)
-            .open(&name)
-            .or_environment(failed)?;
+        let (adapter, pc, name) = pseudo_terminal().or_environment(failed)?;
         if path.is_symlink() {
             std::fs::remove_file(path).or_environment(failed)?;
         }
         std::os::unix::fs::symlink(name, path).or_environment(failed)?;
         let to_board = ToBoard::default();
-        let from_pc = adapter.try_clone_native().or_environment(failed)?;
+        let from_pc = adapter.try_clone().or_environment(failed)?;
         let board = to_board.clone();
         thread::spawn(move || carry_to_board(from_pc, &board));
         Ok(Self {
             path: path.to_owned(),
             adapter,
-            _pc: kept,
+            _pc: pc,
             to_board,
         })
     }
@@ -83,7 +76,7 @@ impl SerialPort {
     pub(super) fn connect(&self, board: Duplex) {
         let Duplex { reader, writer } = board;
         self.set(Some(writer));
-        if let Ok(adapter) = self.adapter.try_clone_native() {
+        if let Ok(adapter) = self.adapter.try_clone() {
             thread::spawn(move || carry_from_board(reader, adapter));
         }
     }
@@ -98,34 +91,64 @@ impl SerialPort {
     }
 }
 
-fn carry_to_board(mut from: TTYPort, board: &ToBoard) {
+/// Both sides and the name of the PC's, which changes no byte. The adapter's never waits.
+fn pseudo_terminal() -> nix::Result<(File, File, PathBuf)> {
+    let pair = openpty(None, None)?;
+    let mut settings = tcgetattr(&pair.slave)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
+    fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let name = ttyname(&pair.slave)?;
+    Ok((pair.master.into(), pair.slave.into(), name))
+}
+
+/// Waits until the port is ready for something; whether it is.
+fn wait(port: &File, what: PollFlags, limit: PollTimeout) -> bool {
+    let mut asked = [PollFd::new(port.as_fd(), what)];
+    poll(&mut asked, limit).is_ok_and(|ready| ready > 0)
+}
+
+fn carry_to_board(mut from: File, board: &ToBoard) {
     let mut buffer = [0; 4096];
     loop {
+        wait(&from, PollFlags::POLLIN, PollTimeout::NONE);
         match from.read(&mut buffer) {
             Ok(length) => {
                 let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
-                let written = board
-                    .as_mut()
-                    .map(|board| board.write_all(&buffer[..length]));
+                let written = board.as_mut().map(|board| board.write_all(&buffer[..length]));
                 if matches!(written, Some(Err(_))) {
                     *board = None;
                 }
             }
-            Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => return,
         }
     }
 }
 
-fn carry_from_board(mut from: Box<dyn Read + Send>, mut to: TTYPort) {
+fn carry_from_board(mut from: Box<dyn Read + Send>, mut to: File) {
     let mut buffer = [0; 4096];
+    let limit = PollTimeout::try_from(LOST).unwrap_or(PollTimeout::ZERO);
+    // Once somebody has not listened, nobody waits for him any more.
+    let mut patience = limit;
     loop {
-        match from.read(&mut buffer) {
+        let length = match from.read(&mut buffer) {
             Ok(0) => return,
-            // What nobody takes is lost.
-            Ok(length) => drop(to.write_all(&buffer[..length])),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Ok(length) => length,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(_) => return,
+        };
+        let mut left = &buffer[..length];
+        while !left.is_empty() && wait(&to, PollFlags::POLLOUT, patience) {
+            patience = limit;
+            match to.write(left) {
+                Ok(written) => left = &left[written..],
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return,
+            }
+        }
+        if !left.is_empty() {
+            patience = PollTimeout::ZERO;
         }
     }
 }
