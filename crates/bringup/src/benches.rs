@@ -51,6 +51,14 @@ impl Chosen {
         }
     }
 
+    /// What kind of bench it is: one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.description {
+            None => "qemu",
+            Some(description) => description.kind(),
+        }
+    }
+
     /// How its boot is announced.
     pub(crate) fn title(&self) -> String {
         match &self.description {
@@ -79,6 +87,16 @@ pub(crate) fn described(repository: &Repository, name: &str) -> Result<Chosen> {
              stands in it"
         )));
     };
+    in_benches(repository, &benches, name)
+}
+
+/// The bench of this name in a file.
+pub(crate) fn in_file(repository: &Repository, path: &Path, name: &str) -> Result<Chosen> {
+    let benches = Benches::read(path).or_fail(Exit::Refused, || "cannot use the benches")?;
+    in_benches(repository, &benches, name)
+}
+
+fn in_benches(repository: &Repository, benches: &Benches, name: &str) -> Result<Chosen> {
     let description = benches
         .get(name)
         .or_fail(Exit::Refused, || "cannot use this bench")?;

@@ -89,9 +89,14 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Which boards to boot; may be given several times [default: all that can be emulated].
+    /// Which boards to boot in QEMU; may be given several times [default: all that can be].
     #[arg(long, value_name = "NAME")]
     pub(crate) board: Vec<String>,
+
+    /// Which benches of bench.toml to use; may be given several times. Without --board there is no
+    /// emulated one then.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bench: Vec<String>,
 
     /// Leave out the tests on this PC and the checks of the source.
     #[arg(long)]

@@ -28,6 +28,7 @@ mod progress;
 mod repository;
 mod setup;
 mod stamp;
+mod stand_in;
 mod target_programs;
 mod toolbox;
 mod warm;

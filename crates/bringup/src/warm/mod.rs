@@ -74,19 +74,41 @@ pub(crate) fn hold(
 ) -> Result<Ready> {
     let setup = Setup::new(choices, progress)?;
     let built = module::build(&setup, progress)?;
-    let repository = &setup.tools.repository;
-    let path = socket_of(repository, chosen);
-    let key = key(&setup, chosen)?;
-    if !is_served(&path, &key)? {
-        serve_anew(&setup, chosen, &built, programs, &key, progress)?;
-    }
-    let who = format!("pid {}, {}", std::process::id(), command_line());
-    let mut bench = Bench::hold(&path, &who, &mut |holder| {
-        progress.note(&format!("the board is held by {holder}; waiting for it"));
-    })
-    .map_err(|error| trouble(chosen, error))?;
+    let mut bench = take(&setup, &built, chosen, programs, progress)?;
     // From here on other runs may build; the server relies on toolbox and kernel.
     drop(setup.finish_building());
+    make_ready(&mut bench, &built, chosen, progress)?;
+    Ok(Ready { bench })
+}
+
+/// Holds the board, in whatever state it is.
+pub(crate) fn take(
+    setup: &Setup,
+    built: &Built,
+    chosen: &Chosen,
+    programs: Vec<PathBuf>,
+    progress: &Progress,
+) -> Result<Bench> {
+    let repository = &setup.tools.repository;
+    let path = socket_of(repository, chosen);
+    let key = key(setup, chosen)?;
+    if !is_served(&path, &key)? {
+        serve_anew(setup, chosen, built, programs, &key, progress)?;
+    }
+    let who = format!("pid {}, {}", std::process::id(), command_line());
+    Bench::hold(&path, &who, &mut |holder| {
+        progress.note(&format!("the board is held by {holder}; waiting for it"));
+    })
+    .map_err(|error| trouble(chosen, error))
+}
+
+/// Boots the board if it is off, and puts the checkout's driver on it.
+pub(crate) fn make_ready(
+    bench: &mut Bench,
+    built: &Built,
+    chosen: &Chosen,
+    progress: &Progress,
+) -> Result<()> {
     if bench.state().map_err(|error| trouble(chosen, error))? != State::Ready {
         let step = progress.step("boot", &chosen.title())?;
         bench
@@ -94,8 +116,7 @@ pub(crate) fn hold(
             .map_err(|error| trouble(chosen, error))?;
         step.done("ready");
     }
-    driver::bring_up_to_date(&mut bench, &built, progress).map_err(|e| trouble(chosen, e))?;
-    Ok(Ready { bench })
+    driver::bring_up_to_date(bench, built, progress).map_err(|e| trouble(chosen, e))
 }
 
 /// Starts the server of a bench.

@@ -9,7 +9,8 @@ use agent_wire::Record;
 use agent_wire::message::{Ended, Program};
 use hil_report::{Attempt, Line, Outcome};
 
-use crate::{Agent, Console, Error, Listed, health};
+use super::Transcript;
+use crate::{Agent, Error, Listed, health};
 
 /// How much longer than its own limit a program may run before it is killed: the harness in it
 /// tells more of what it was doing.
@@ -26,8 +27,8 @@ const NOTE: &str = "note: ";
 pub struct Setting<'a> {
     /// The board's agent.
     pub agent: &'a Agent,
-    /// The board's console.
-    pub console: &'a Console,
+    /// What the board's console says.
+    pub console: &'a dyn Transcript,
     /// The program's path on the board.
     pub program: &'a str,
     /// Variables for it.
@@ -185,7 +186,7 @@ fn notes(output: &str) -> Vec<(String, String)> {
 }
 
 /// What a console has said since a mark, for a report.
-pub fn console_lines(console: &Console, mark: u64) -> Vec<Line> {
+pub fn console_lines(console: &dyn Transcript, mark: u64) -> Vec<Line> {
     console.since(mark).into_iter().map(console_line).collect()
 }
 

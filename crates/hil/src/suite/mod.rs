@@ -8,6 +8,8 @@
 
 mod attempt;
 mod list;
+mod transcript;
 
 pub use attempt::{Evidence, Setting, attempt, console_lines};
 pub use list::list;
+pub use transcript::Transcript;

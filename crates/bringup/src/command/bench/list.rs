@@ -68,11 +68,10 @@ fn listed(chosen: &Chosen, about: Option<About>) -> Listed {
         Some(about) if about.holder.is_some() => "held",
         Some(_) => "free",
     };
-    let kind = chosen.description.as_ref().map_or("qemu", |d| d.kind());
     Listed {
         name: chosen.name.clone(),
         board: chosen.board.name.clone(),
-        kind: kind.to_owned(),
+        kind: chosen.kind().to_owned(),
         state,
         on_seconds: on_since
             .and_then(|boot| SystemTime::now().duration_since(boot.started).ok())

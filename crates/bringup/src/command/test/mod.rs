@@ -5,11 +5,14 @@
 mod checks;
 mod on_board;
 mod recorder;
+mod stand_in;
 mod summary;
+mod tested;
 
 use std::panic::resume_unwind;
 use std::process::Command;
 
+use crate::benches::{self, Chosen};
 use crate::cli::Test;
 use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
@@ -22,7 +25,7 @@ use summary::{Counts, Summary};
 
 pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
-    let boards = chosen_boards(&repository, &options.board)?;
+    let chosen = chosen(&repository, options)?;
     let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
@@ -42,28 +45,33 @@ pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
         filters: &options.filters,
     };
     let on_pc = summary.exit();
-    let results = on_all(&run, &boards, progress);
+    let mut results = on_all(&run, &chosen, progress);
+    let is_whole = options.bench.is_empty() && options.board.is_empty();
+    if is_whole {
+        results.extend(stand_in::test(&run, progress));
+    }
     let report = recorder.finish(&options.reports)?;
-    for (board, result) in boards.iter().zip(results) {
-        summary.add(&format!("on {}", board.name), result?);
+    for (name, result) in results {
+        summary.add(&format!("on {name}"), result?);
     }
     summary.print();
     Ok(on_pc.worse(report_exit(&report)))
 }
 
-/// Runs the tests on all boards at the same time.
+/// Runs the tests on all benches at the same time.
 fn on_all(
     run: &on_board::Run<'_>,
-    boards: &[board_spec::Board],
+    chosen: &[Chosen],
     progress: &Progress,
-) -> Vec<Result<Counts>> {
+) -> Vec<(String, Result<Counts>)> {
     std::thread::scope(|scope| {
-        let start = |board| scope.spawn(move || run.on(board, progress));
-        let threads: Vec<_> = boards.iter().map(start).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let start = |chosen| scope.spawn(move || run.on(chosen, progress));
+        let threads: Vec<_> = chosen.iter().map(start).collect();
+        let join = |(chosen, thread): (&Chosen, std::thread::ScopedJoinHandle<'_, _>)| {
+            let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            (chosen.name.clone(), result)
         };
-        threads.into_iter().map(join).collect()
+        chosen.iter().zip(threads).map(join).collect()
     })
 }
 
@@ -78,18 +86,22 @@ fn report_exit(report: &hil_report::Report) -> Exit {
     }
 }
 
-/// The boards that were named, or all that can be emulated.
-fn chosen_boards(repository: &Repository, names: &[String]) -> Result<Vec<board_spec::Board>> {
-    if !names.is_empty() {
-        return names
-            .iter()
-            .map(|name| repository.board_or_default(Some(name)))
-            .collect();
+/// The boards and benches that were named, or all boards that can be emulated.
+fn chosen(repository: &Repository, options: &Test) -> Result<Vec<Chosen>> {
+    if options.board.is_empty() && options.bench.is_empty() {
+        let all = repository.boards()?.all();
+        let mut all = all.or_fail(Exit::Refused, || "cannot read the boards")?;
+        all.retain(|board| board.qemu.is_some());
+        return Ok(all.into_iter().map(Chosen::emulated).collect());
     }
-    let all = repository.boards()?.all();
-    let mut all = all.or_fail(Exit::Refused, || "cannot read the boards")?;
-    all.retain(|board| board.qemu.is_some());
-    Ok(all)
+    let board = |name: &String| {
+        repository
+            .board_or_default(Some(name))
+            .map(Chosen::emulated)
+    };
+    let bench = |name: &String| benches::described(repository, name);
+    let boards = options.board.iter().map(board);
+    boards.chain(options.bench.iter().map(bench)).collect()
 }
 
 /// Runs `cargo test` with the PC's own compiler.

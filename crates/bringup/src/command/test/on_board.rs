@@ -7,24 +7,26 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use agent_wire::message::Program;
-use board_spec::Board;
 use hil::suite::{self, Evidence, Setting};
-use hil::{Error, Fixture, Listed, Lost, Place, State, TargetDescription};
+use hil::{Error, Listed, Lost, Place, State, TargetDescription};
 use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId, Trouble, TroubleKind};
 
 use super::recorder::Recorder;
 use super::summary::Counts;
+use super::tested::Tested;
+use crate::benches::Chosen;
 use crate::emulation::{self, Content};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::module::Built;
 use crate::progress::{Progress, Step};
 use crate::repository::Repository;
 use crate::setup::Setup;
 use crate::target_programs::{Programs, TestBinary};
+use crate::warm;
 
 /// Memory errors in the driver are found where they happen: every slab object is checked, and
 /// KFENCE guards as many allocations as it can.
-const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
+pub(super) const KERNEL_ARGUMENTS: [&str; 2] = ["slab_debug=FZPU", "kfence.sample_interval=1"];
 
 /// How many lines of a failed test's output are shown; the reports hold all.
 const SHOWN: usize = 60;
@@ -43,8 +45,16 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs all tests on a board.
-    pub(super) fn on(&self, board: &Board, progress: &Progress) -> Result<Counts> {
+    /// Runs all tests on a bench.
+    pub(super) fn on(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
+        match chosen.description {
+            None => self.on_emulated(chosen, progress),
+            Some(_) => self.on_described(chosen, progress),
+        }
+    }
+
+    fn on_emulated(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
+        let board = &chosen.board;
         let content = Content {
             board,
             module: &self.built.stripped,
@@ -53,59 +63,95 @@ impl Run<'_> {
             kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
             folder: format!("test/{}", board.name),
         };
-        let title = format!("test-{}", board.name);
-        let step = progress.step(&title, &format!("{} in QEMU", board.title))?;
-        let fixture = emulation::emulated(self.setup, &content, &step)?;
-        let mut session = Session {
-            run: self,
-            board,
-            fixture,
-            step: &step,
-            environment: environment(&self.setup.tools.repository, board)?,
-            evidence: None,
-            boots: 0,
-        };
-        let counts = session.tests();
-        let result = counts.map_err(|error| {
-            let failure = emulation::failure(&mut session.fixture, error);
-            self.recorder.add(Event::Trouble(Trouble {
-                kind: TroubleKind::Infrastructure,
-                what: failure.summary(),
-                bench: Some(board.name.clone()),
-                detail: failure.evidence_lines().to_vec(),
-            }));
+        let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
+        let mut fixture = emulation::emulated(self.setup, &content, &step)?;
+        let tested = self.tests(chosen, &mut fixture, &step);
+        let counts = tested.map_err(|error| {
+            let failure = emulation::failure(&mut fixture, error);
             let log = step.log().display();
-            failure.help(format!("all the board printed is in {log}"))
+            self.blame(chosen, failure)
+                .help(format!("all the board printed is in {log}"))
         });
         // The tests are over: what the board does now decides nothing.
-        let _ = session.fixture.reach(State::Off);
-        let counts = result?;
-        step.done(&format!("{} tested, powered off", board.name));
+        let _ = fixture.reach(State::Off);
+        let counts = counts?;
+        step.done(&format!("{} tested, powered off", chosen.name));
         Ok(counts)
+    }
+
+    fn on_described(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
+        let mut bench = warm::take(self.setup, self.built, chosen, Vec::new(), progress)?;
+        warm::make_ready(&mut bench, self.built, chosen, progress)
+            .map_err(|failure| self.blame(chosen, failure))?;
+        let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
+        let counts = self.tests(chosen, &mut bench, &step).map_err(|error| {
+            let error = bench.explain(error);
+            self.blame(chosen, warm::trouble(chosen, error))
+        })?;
+        bench
+            .release(counts.failed > 0)
+            .map_err(|error| warm::trouble(chosen, error))?;
+        step.done(&format!("{} tested, and free for the next", chosen.name));
+        Ok(counts)
+    }
+
+    fn tests(
+        &self,
+        chosen: &Chosen,
+        tested: &mut dyn Tested,
+        step: &Step,
+    ) -> std::result::Result<Counts, Error> {
+        let boots = tested.boots()?.len();
+        let mut session = Session {
+            run: self,
+            chosen,
+            tested,
+            step,
+            environment: environment(&self.setup.tools.repository, chosen),
+            evidence: None,
+            // A board that is ready has booted for somebody else: the last boot is told all the same.
+            boots: boots.saturating_sub(1),
+        };
+        session.tests()
+    }
+
+    /// Tells the reports that a bench has failed.
+    fn blame(&self, chosen: &Chosen, failure: Failure) -> Failure {
+        self.recorder.add(Event::Trouble(Trouble {
+            kind: TroubleKind::Infrastructure,
+            what: failure.summary(),
+            bench: Some(chosen.name.clone()),
+            detail: failure.evidence_lines().to_vec(),
+        }));
+        failure
     }
 }
 
 /// What the tests are told about the board.
-fn environment(repository: &Repository, board: &Board) -> Result<BTreeMap<String, String>> {
+fn environment(repository: &Repository, chosen: &Chosen) -> BTreeMap<String, String> {
+    let board = &chosen.board;
+    let boards = repository.boards();
     let description = TargetDescription {
-        bench: board.name.clone(),
+        bench: chosen.name.clone(),
         board: board.name.clone(),
         title: board.title.clone(),
         place: Some(Place::Target),
         capabilities: board.capabilities.clone(),
-        known: repository.boards()?.capabilities().clone(),
+        known: boards
+            .map(|boards| boards.capabilities().clone())
+            .unwrap_or_default(),
     };
     let json = serde_json::to_string(&description).unwrap_or_default();
     let backtrace = ("RUST_BACKTRACE".to_owned(), "0".to_owned());
     let variable = TargetDescription::VARIABLE.to_owned();
-    Ok([(variable, json), backtrace].into())
+    [(variable, json), backtrace].into()
 }
 
 /// One board's tests under way.
 struct Session<'a> {
     run: &'a Run<'a>,
-    board: &'a Board,
-    fixture: Fixture,
+    chosen: &'a Chosen,
+    tested: &'a mut dyn Tested,
     step: &'a Step,
     environment: BTreeMap<String, String>,
     evidence: Option<Evidence>,
@@ -124,8 +170,8 @@ impl Session<'_> {
 
     /// The agent of a board that is ready; each boot is recorded.
     fn agent(&mut self, why: &str) -> std::result::Result<hil::Agent, Error> {
-        let agent = self.fixture.agent();
-        let boots: Vec<_> = self.fixture.boots()[self.boots..].to_vec();
+        let agent = self.tested.agent();
+        let boots = self.tested.boots()?.split_off(self.boots);
         if boots.is_empty() {
             return agent;
         }
@@ -133,10 +179,10 @@ impl Session<'_> {
         self.evidence = None;
         let about = agent.as_ref().ok().map(|agent| agent.about());
         self.run.recorder.add(Event::BenchReady(BenchRecord {
-            name: self.board.name.clone(),
-            board: self.board.name.clone(),
-            title: self.board.title.clone(),
-            kind: self.fixture.kind().to_owned(),
+            name: self.chosen.name.clone(),
+            board: self.chosen.board.name.clone(),
+            title: self.chosen.board.title.clone(),
+            kind: self.chosen.kind().to_owned(),
             kernel: about.map(|about| about.kernel.clone()),
             boots: Vec::new(),
         }));
@@ -146,7 +192,7 @@ impl Session<'_> {
                 duration: boot.duration.unwrap_or_default(),
                 why: why.to_owned(),
             };
-            let bench = self.board.name.clone();
+            let bench = self.chosen.name.clone();
             self.run.recorder.add(Event::Boot { bench, boot });
         }
         agent
@@ -171,12 +217,12 @@ impl Session<'_> {
             },
             Place::Target,
         )?;
-        let mut shown = format!("\n     Running {} on {}\n", binary.name, self.board.name);
+        let mut shown = format!("\n     Running {} on {}\n", binary.name, self.chosen.name);
         let (mut counts, mut failures) = (Counts::default(), String::new());
         let filters = self.run.filters;
         for test in listed.iter().filter(|test| is_wanted(test, filters)) {
             let id = TestId {
-                bench: Some(self.board.name.clone()),
+                bench: Some(self.chosen.name.clone()),
                 suite: binary.name.clone(),
                 name: test.name.clone(),
                 place: hil_report::Place::Target,
@@ -259,11 +305,11 @@ impl Session<'_> {
             Some(evidence) => evidence,
             None => Evidence::begin(&agent)?,
         };
-        let mark = self.fixture.console().mark();
+        let mark = self.tested.transcript().mark();
         let (started, begun) = (SystemTime::now(), Instant::now());
         let setting = Setting {
             agent: &agent,
-            console: self.fixture.console(),
+            console: self.tested.transcript(),
             program: path,
             environment: &self.environment,
         };
@@ -273,9 +319,9 @@ impl Session<'_> {
                 Ok(attempt)
             }
             Err(error) => {
-                let error = self.fixture.explain(error);
+                let error = self.tested.explain(error);
                 let mut attempt = Attempt::new(started, begun.elapsed(), outcome_of(&error));
-                attempt.console = suite::console_lines(self.fixture.console(), mark);
+                attempt.console = suite::console_lines(self.tested.transcript(), mark);
                 Ok(Ok(attempt))
             }
         }
@@ -297,6 +343,13 @@ fn outcome_of(error: &Error) -> Outcome {
             signal: None,
             reason,
         },
+        // A bench that another process serves says the same in its own words.
+        Error::Trouble(trouble) if trouble.kind == hil::server::TroubleKind::Target => {
+            Outcome::Crashed {
+                signal: None,
+                reason,
+            }
+        }
         Error::Unanswered { limit } => Outcome::TimedOut { limit: *limit },
         _ => Outcome::Infrastructure { reason },
     }

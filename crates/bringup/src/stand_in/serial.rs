@@ -115,7 +115,9 @@ fn carry_to_board(mut from: File, board: &ToBoard) {
         match from.read(&mut buffer) {
             Ok(length) => {
                 let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
-                let written = board.as_mut().map(|board| board.write_all(&buffer[..length]));
+                let written = board
+                    .as_mut()
+                    .map(|board| board.write_all(&buffer[..length]));
                 if matches!(written, Some(Err(_))) {
                     *board = None;
                 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! An emulated board that is reached like one on a desk.
+//!
+//! Its serial ports are pseudo-terminals, its power switch is a file that a command writes, and
+//! nothing that only an emulator has is there. A board that restarts goes on, as a real one does.
+
+mod power;
+mod serial;
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use board_spec::{Board, SerialUse};
+use hil::qemu::Emulated;
+use hil::wiring::{AgentLine, Wiring as _};
+use hil::{Console, Fate};
+
+use self::power::Switch;
+use self::serial::SerialPort;
+use crate::emulation::{Content, Emulation};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::Step;
+use crate::setup::Setup;
+
+/// How often the switch is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a board is silent when it restarts.
+const RESTART: Duration = Duration::from_millis(500);
+
+/// A board, its ports and its switch.
+#[derive(Debug)]
+pub(crate) struct StandIn {
+    board: Emulated,
+    console: SerialPort,
+    agent: Option<SerialPort>,
+    switch: Switch,
+    is_on: bool,
+    path: PathBuf,
+}
+
+/// What a stand-in is made of, besides its board.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    /// The driver to load.
+    pub(crate) module: &'a Path,
+    /// The agent.
+    pub(crate) agent: &'a Path,
+    /// Programs that the board has already.
+    pub(crate) programs: Vec<PathBuf>,
+    pub(crate) kernel_arguments: Vec<String>,
+}
+
+impl StandIn {
+    /// A board without power, whose ports, switch and `bench.toml` are in `folder`.
+    pub(crate) fn new(
+        setup: &Setup,
+        board: Board,
+        parts: Parts<'_>,
+        name: &str,
+        folder: &Path,
+        step: &Step,
+    ) -> Result<Self> {
+        let board = without_what_only_an_emulator_has(board)?;
+        let content = Content {
+            board: &board,
+            module: parts.module,
+            agent: parts.agent,
+            programs: parts.programs,
+            kernel_arguments: parts.kernel_arguments,
+            folder: format!("stand-in/{name}"),
+        };
+        let emulation = Emulation::assemble(setup, &content, step)?;
+        std::fs::create_dir_all(folder)
+            .or_environment(|| format!("cannot make {}", folder.display()))?;
+        let folder = folder.canonicalize();
+        let folder = folder.or_environment(|| "cannot tell where the stand-in is")?;
+        let log = Console::new(Fate::default(), None);
+        let shares_console = board.agent.port == board.console.device;
+        let agent = (!shares_console).then(|| SerialPort::new(&folder.join("agent")));
+        let mut stand_in = Self {
+            board: emulation.board(board.clone(), log),
+            console: SerialPort::new(&folder.join("console"))?,
+            agent: agent.transpose()?,
+            switch: Switch::new(&folder)?,
+            is_on: false,
+            path: PathBuf::new(),
+        };
+        stand_in.path = describe(&folder, name, &board, &stand_in)?;
+        Ok(stand_in)
+    }
+
+    /// The `bench.toml` that describes it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Does what the switch says, until `is_over`.
+    pub(crate) fn run(mut self, is_over: impl Fn() -> bool) -> Result<()> {
+        while !is_over() {
+            self.look()?;
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Does what the switch says.
+    fn look(&mut self) -> Result<()> {
+        match (self.is_on, self.switch.is_on()) {
+            (false, true) => self.switch_on(),
+            (true, false) => {
+                self.is_on = false;
+                self.console.disconnect();
+                self.agent.iter().for_each(SerialPort::disconnect);
+                let off = self.board.power_off();
+                off.or_fail(Exit::Infrastructure, || "cannot switch the board off")
+            }
+            (true, true) if self.board.ended().is_some() => {
+                thread::sleep(RESTART);
+                self.switch_on()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn switch_on(&mut self) -> Result<()> {
+        let failed = || "cannot switch the board on";
+        let board = &mut self.board;
+        board.power_on().or_fail(Exit::Infrastructure, failed)?;
+        self.is_on = true;
+        let console = board.console().or_fail(Exit::Infrastructure, failed)?;
+        if let Some(console) = console {
+            self.console.connect(console);
+        }
+        if let Some(port) = &self.agent {
+            let line = board.agent().or_fail(Exit::Infrastructure, failed)?;
+            if let AgentLine::Own(line, _) = line {
+                port.connect(line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The board without virtio-serial; an agent that has no serial port of its own shares the console.
+fn without_what_only_an_emulator_has(mut board: Board) -> Result<Board> {
+    let Some(qemu) = &mut board.qemu else {
+        let what = format!("{} cannot be emulated", board.name);
+        return Err(Failure::new(Exit::Refused, what));
+    };
+    qemu.virtio_serial.clear();
+    if !qemu.serial.contains(&SerialUse::Agent) {
+        board.agent.port.clone_from(&board.console.device);
+    }
+    Ok(board)
+}
+
+/// Writes what a user of a real board would write.
+fn describe(folder: &Path, name: &str, board: &Board, stand_in: &StandIn) -> Result<PathBuf> {
+    let path = folder.join("bench.toml");
+    let agent = match &stand_in.agent {
+        Some(port) => format!("serial = {:?}", port.path()),
+        None => "on_console = true".to_owned(),
+    };
+    let [on, off] = ["on", "off"].map(|state| stand_in.switch.command(state));
+    let text = format!(
+        "[bench.{name}]\nboard = {:?}\n\n[bench.{name}.power]\non = {on:?}\noff = {off:?}\n\n\
+         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent]\n{agent}\n",
+        board.name,
+        stand_in.console.path(),
+    );
+    let unwritable = || format!("cannot write {}", path.display());
+    // Whoever waits for the file finds it whole.
+    let partial = folder.join("bench.toml.part");
+    std::fs::write(&partial, text).or_environment(unwritable)?;
+    std::fs::rename(&partial, &path).or_environment(unwritable)?;
+    Ok(path)
+}
