@@ -56,6 +56,9 @@ impl Incoming {
 #[error("the connection is closed")]
 pub struct Closed;
 
+/// How often one who waits for room looks whether the other side is still there.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Where messages go out. All clones send over the same connection, which ends with the last.
 #[derive(Clone, Debug)]
 pub struct Outbox(Arc<Handle>);
@@ -152,10 +155,25 @@ impl Outbox {
     ///
     /// When the line has ended.
     pub fn send(&self, message: Vec<u8>) -> Result<(), Closed> {
+        self.send_unless_silent(message, Duration::MAX)
+    }
+
+    /// As [`send`](Self::send), but gives up, too, when the other side has acknowledged nothing for
+    /// so long although it should have: a line may be cut without an end.
+    ///
+    /// # Errors
+    ///
+    /// When the line has ended, or the other side is silent.
+    pub fn send_unless_silent(&self, message: Vec<u8>, silence: Duration) -> Result<(), Closed> {
         let shared = &self.0.shared;
         let mut state = shared.lock();
         while state.queued + state.backlog >= shared.limit && !state.closed {
-            state = shared.wait(state);
+            let unanswered = state.unanswered.map(|since| since.elapsed());
+            if unanswered.is_some_and(|unanswered| unanswered >= silence) {
+                return Err(Closed);
+            }
+            let waited = shared.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.closed {
             return Err(Closed);
@@ -232,11 +250,6 @@ impl Inbox {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let waited = self.changed.wait(state);
-        waited.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

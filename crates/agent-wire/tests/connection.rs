@@ -2,10 +2,12 @@
 
 //! Two connections over a real socket.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_wire::connection::{Closed, Inbox, Incoming, Outbox, start};
 use agent_wire::link::{Line, Side};
@@ -75,6 +77,40 @@ fn who_sends_more_than_is_taken_in_waits_and_nothing_is_lost() {
         assert_eq!(message(&board.1)[..4], number.to_le_bytes());
     }
     sender.join().unwrap();
+}
+
+/// Carries bytes one way until the line is cut, and swallows them from then on.
+fn carry(mut from: UnixStream, mut to: UnixStream, is_cut: Arc<AtomicBool>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if !is_cut.load(Ordering::Relaxed) && to.write_all(&buffer[..length]).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn who_sends_into_a_line_that_was_cut_does_not_wait_for_ever() {
+    let (one, near) = UnixStream::pair().unwrap();
+    let (far, other) = UnixStream::pair().unwrap();
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let copy = |stream: &UnixStream| stream.try_clone().unwrap();
+    carry(copy(&near), copy(&far), is_cut.clone());
+    carry(far, near, is_cut.clone());
+    let pc = end(one, Line::STREAM, Side::Caller).unwrap();
+    let board = end(other, Line::STREAM, Side::Answerer).unwrap();
+    pc.0.send(b"hello".to_vec()).unwrap();
+    assert_eq!(message(&board.1), b"hello");
+    is_cut.store(true, Ordering::Relaxed);
+    let silence = Duration::from_millis(300);
+    let begun = Instant::now();
+    while pc.0.send_unless_silent(vec![0; 100_000], silence).is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "it goes on sending");
+    }
+    assert!(begun.elapsed() < PATIENCE);
+    assert!(pc.0.unanswered() >= silence);
 }
 
 #[test]

@@ -167,8 +167,15 @@ impl Caller {
         let number = self.number;
         let call = message::Call { number, request };
         let bytes = encode(&call).map_err(Error::Unreadable)?;
-        let sent = self.calls.outbox.send(bytes);
-        sent.map_err(|_| self.calls.lost().unwrap_or(Error::Unconnected))
+        let outbox = &self.calls.outbox;
+        let sent = outbox.send_unless_silent(bytes, SILENCE);
+        sent.map_err(|_| {
+            let silence = outbox.unanswered();
+            if silence >= SILENCE {
+                self.calls.fate.decide(Lost::Silent { silence });
+            }
+            self.calls.lost().unwrap_or(Error::Unconnected)
+        })
     }
 }
 

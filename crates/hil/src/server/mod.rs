@@ -98,8 +98,9 @@ impl Bench {
         if let Some(token) = hold {
             // He has not said that he is done.
             let _ = self.fixture().cut_power();
-            self.holder.release(token);
+            // Before the next in line learns that it is free: this server serves nobody any more.
             self.stop.store(true, Ordering::Relaxed);
+            self.holder.release(token);
         }
         result
     }
