@@ -26,8 +26,8 @@ pub(super) fn all(
     description: &BenchDescription,
     progress: &Progress,
 ) -> Result<Vec<Lock>> {
-    let folders = FOLDERS.iter().map(Path::new);
-    let folder = folders.filter(|folder| folder.is_dir()).next();
+    let mut folders = FOLDERS.iter().map(Path::new);
+    let folder = folders.find(|folder| folder.is_dir());
     let folder = folder.unwrap_or(Path::new("."));
     // In one order for all, so that nobody waits for each other.
     let resources = description.resources();
