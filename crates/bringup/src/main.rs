@@ -29,6 +29,7 @@ mod repository;
 mod setup;
 mod stamp;
 mod stand_in;
+mod target_environment;
 mod target_programs;
 mod toolbox;
 mod warm;

@@ -3,13 +3,14 @@
 //! `bringup run`: runs a program of the PC on a board, as cargo's runner does.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use agent_wire::message::{Ended, Program, Stream};
 use hil::agent::{Event, Process};
-use hil::{Agent, health};
+use hil::{Agent, Bench, health};
 
 use crate::benches;
 use crate::cli::Run;
@@ -17,6 +18,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
+use crate::target_environment;
 use crate::warm::{self, Ready};
 
 /// How often it is looked whether there is input.
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What the variables begin with that go to the board: what cargo, its tests and nextest set.
 /// Others, as `PATH` and `HOME`, are about this PC.
 const PASSED: [&str; 6] = ["CARGO_", "RUST_", "NEXTEST", "BRINGUP_", "NO_COLOR", "TERM"];
+
+/// What of these is about this PC all the same.
+const KEPT: [&str; 3] = [Bench::VARIABLE, "CARGO_HOME", "CARGO_TARGET_DIR"];
 
 /// How a run ends: with an exit code of this program, or with the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +46,13 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         let what = format!("there is no program {}", local.display());
         return Err(Failure::new(Exit::Refused, what));
     }
+    let mut environment = environment(std::env::vars_os());
+    environment.extend(target_environment::of(&repository, &chosen)?);
     let choices = options.set_up.choices();
     let Ready { mut bench } = warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?;
     let result = bench
         .agent()
-        .and_then(|agent| run_on(&agent, local, options));
+        .and_then(|agent| run_on(&agent, local, options, environment));
     let (ended, log) = result.map_err(|error| {
         let error = bench.explain(error);
         warm::trouble(&chosen, error)
@@ -61,13 +68,14 @@ fn run_on(
     agent: &Agent,
     local: &Path,
     options: &Run,
+    environment: BTreeMap<String, String>,
 ) -> std::result::Result<(Ended, Vec<agent_wire::Record>), hil::Error> {
     let path = agent.install(local, &mut |_, _| {})?;
     let before = agent.kernel_log(u64::MAX)?.next;
     let command = std::iter::once(path).chain(options.arguments.iter().cloned());
     let program = Program {
         command: command.collect(),
-        environment: environment(std::env::vars()),
+        environment,
         has_input: true,
         ..Program::default()
     };
@@ -126,10 +134,12 @@ fn read_input() -> std::sync::mpsc::Receiver<Vec<u8>> {
     receiver
 }
 
-/// What of this PC's environment is not about this PC.
-fn environment(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+/// What of this PC's environment is not about this PC. What is not UTF-8 cannot go to the board.
+fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
     variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| PASSED.iter().any(|start| name.starts_with(start)))
+        .filter(|(name, _)| !KEPT.contains(&name.as_str()))
         .collect()
 }
 
@@ -152,12 +162,20 @@ fn verdict(ended: &Ended, log: &[agent_wire::Record]) -> RunEnd {
         (Some(code), _) => RunEnd::Code(u8::try_from(code & 0xff).unwrap_or(1)),
         // As a shell says it.
         (_, Some(signal)) => RunEnd::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
-        (None, None) => RunEnd::Exit(Exit::Infrastructure),
+        (None, None) => {
+            anstream::eprintln!(
+                "the program ended on the board, but the agent did not say how; the bench's \
+                 console may: `cargo bringup console`"
+            );
+            RunEnd::Exit(Exit::Infrastructure)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     fn ended(code: Option<i32>, signal: Option<i32>) -> Ended {
@@ -200,13 +218,20 @@ mod tests {
             "LD_LIBRARY_PATH",
             "RUST_BACKTRACE",
             "CARGO_PKG_NAME",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "BRINGUP_BENCH_SOCKET",
         ];
-        let passed = environment(
-            variables
-                .map(|n| (n.to_owned(), "x".to_owned()))
-                .into_iter(),
-        );
+        let passed = environment(variables.map(|n| (n.into(), "x".into())).into_iter());
         let names: Vec<_> = passed.keys().map(String::as_str).collect();
         assert_eq!(names, ["CARGO_PKG_NAME", "RUST_BACKTRACE"]);
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_left_out() {
+        let odd = OsString::from_vec(vec![b'x', 0xff]);
+        let variables = [("RUST_A", odd), ("RUST_B", "x".into())];
+        let passed = environment(variables.map(|(n, v)| (n.into(), v)).into_iter());
+        assert_eq!(passed.into_keys().collect::<Vec<_>>(), ["RUST_B"]);
     }
 }

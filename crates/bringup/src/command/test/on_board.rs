@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use agent_wire::message::Program;
 use hil::suite::{self, Evidence, Setting};
-use hil::{Error, Listed, Lost, Place, State, TargetDescription};
+use hil::{Error, Listed, Lost, Place, State};
 use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId, Trouble, TroubleKind};
 
 use super::recorder::Recorder;
@@ -21,6 +21,7 @@ use crate::module::Built;
 use crate::progress::{Progress, Step};
 use crate::repository::Repository;
 use crate::setup::Setup;
+use crate::target_environment;
 use crate::target_programs::{Programs, TestBinary};
 use crate::warm;
 
@@ -54,6 +55,7 @@ impl Run<'_> {
     }
 
     fn on_emulated(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
+        let environment = environment(&self.setup.tools.repository, chosen)?;
         let board = &chosen.board;
         let content = Content {
             board,
@@ -65,7 +67,7 @@ impl Run<'_> {
         };
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
         let mut fixture = emulation::emulated(self.setup, &content, &step)?;
-        let tested = self.tests(chosen, &mut fixture, &step);
+        let tested = self.tests(chosen, &mut fixture, environment, &step);
         let counts = tested.map_err(|error| {
             let failure = emulation::failure(&mut fixture, error);
             let log = step.log().display();
@@ -80,11 +82,13 @@ impl Run<'_> {
     }
 
     fn on_described(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
+        let environment = environment(&self.setup.tools.repository, chosen)?;
         let mut bench = warm::take(self.setup, self.built, chosen, Vec::new(), progress)?;
         warm::make_ready(&mut bench, self.built, chosen, progress)
             .map_err(|failure| self.blame(chosen, failure))?;
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
-        let counts = self.tests(chosen, &mut bench, &step).map_err(|error| {
+        let tested = self.tests(chosen, &mut bench, environment, &step);
+        let counts = tested.map_err(|error| {
             let error = bench.explain(error);
             self.blame(chosen, warm::trouble(chosen, error))
         })?;
@@ -99,6 +103,7 @@ impl Run<'_> {
         &self,
         chosen: &Chosen,
         tested: &mut dyn Tested,
+        environment: BTreeMap<String, String>,
         step: &Step,
     ) -> std::result::Result<Counts, Error> {
         let boots = tested.boots()?.len();
@@ -107,7 +112,7 @@ impl Run<'_> {
             chosen,
             tested,
             step,
-            environment: environment(&self.setup.tools.repository, chosen),
+            environment,
             evidence: None,
             // A board that is ready has booted for somebody else: the last boot is told all the same.
             boots: boots.saturating_sub(1),
@@ -128,23 +133,10 @@ impl Run<'_> {
 }
 
 /// What the tests are told about the board.
-fn environment(repository: &Repository, chosen: &Chosen) -> BTreeMap<String, String> {
-    let board = &chosen.board;
-    let boards = repository.boards();
-    let description = TargetDescription {
-        bench: chosen.name.clone(),
-        board: board.name.clone(),
-        title: board.title.clone(),
-        place: Some(Place::Target),
-        capabilities: board.capabilities.clone(),
-        known: boards
-            .map(|boards| boards.capabilities().clone())
-            .unwrap_or_default(),
-    };
-    let json = serde_json::to_string(&description).unwrap_or_default();
-    let backtrace = ("RUST_BACKTRACE".to_owned(), "0".to_owned());
-    let variable = TargetDescription::VARIABLE.to_owned();
-    [(variable, json), backtrace].into()
+fn environment(repository: &Repository, chosen: &Chosen) -> Result<BTreeMap<String, String>> {
+    let mut environment = target_environment::of(repository, chosen)?;
+    environment.insert("RUST_BACKTRACE".to_owned(), "0".to_owned());
+    Ok(environment)
 }
 
 /// One board's tests under way.
