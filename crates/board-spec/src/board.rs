@@ -82,6 +82,21 @@ pub struct Qemu {
     /// What is offered as a virtio-serial port.
     #[serde(default)]
     pub virtio_serial: Vec<SerialUse>,
+    /// The network adapter that it can be given.
+    pub network: Option<Network>,
+}
+
+/// A network adapter that QEMU can add to a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Argument of `-device`.
+    pub device: String,
+    /// What the kernel calls the interface.
+    pub interface: String,
+    /// Names of the modules that drive it, without dependencies.
+    #[serde(default)]
+    pub modules: Vec<String>,
 }
 
 /// What a serial port is used for.
@@ -158,14 +173,22 @@ impl Board {
         if self.compatible.is_empty() {
             return Some("compatible names nothing, so the board could not be recognised".into());
         }
-        // Both become words of a command line.
-        for (key, word) in [
+        // They become words of a command line.
+        let network = self.qemu.as_ref().and_then(|qemu| qemu.network.as_ref());
+        let of_network = network.into_iter().flat_map(|network| {
+            [
+                ("qemu.network.device", &network.device),
+                ("qemu.network.interface", &network.interface),
+            ]
+        });
+        let words = [
             ("console.device", &self.console.device),
             ("agent.port", &self.agent.port),
-        ] {
+        ];
+        for (key, word) in words.into_iter().chain(of_network) {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             if word.is_empty() || !word.chars().all(is_plain) {
-                return Some(format!("{key} {word:?} is no name of a port"));
+                return Some(format!("{key} {word:?} is no name of a port or device"));
             }
         }
         if let Some(tree) = &self.kernel.device_tree {

@@ -10,6 +10,6 @@ mod board;
 mod boards;
 mod error;
 
-pub use board::{Agent, Board, Console, Kernel, Qemu, SerialUse};
+pub use board::{Agent, Board, Console, Kernel, Network, Qemu, SerialUse};
 pub use boards::Boards;
 pub use error::Error;

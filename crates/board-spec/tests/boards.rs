@@ -122,6 +122,26 @@ fn a_port_that_would_be_more_than_one_word_is_refused() {
 }
 
 #[test]
+fn a_network_adapter_that_would_be_more_than_one_word_is_refused() {
+    let qemu =
+        "[qemu]\nmachine = \"m\"\nmemory = \"1G\"\ncpus = 1\nserial = [\"console\", \"agent\"]\n";
+    let with = |device: &str| {
+        let network = format!("[qemu.network]\ndevice = {device:?}\ninterface = \"eth0\"\n");
+        let (_guard, folder) = folder_with(&format!("{MINIMAL}{qemu}{network}"));
+        Board::read(&folder)
+    };
+    let network = with("usb-net").unwrap().qemu.unwrap().network.unwrap();
+    assert_eq!(
+        (network.device.as_str(), network.modules.len()),
+        ("usb-net", 0)
+    );
+    for bad in ["", "usb-net,netdev=x", "a b"] {
+        let error = with(bad).unwrap_err().to_string();
+        assert!(error.contains("qemu.network.device"), "{error}");
+    }
+}
+
+#[test]
 fn a_board_that_could_not_be_recognised_is_refused() {
     let (_guard, folder) = folder_with(&MINIMAL.replace("\"some,board\"", ""));
     let error = Board::read(&folder).unwrap_err().to_string();

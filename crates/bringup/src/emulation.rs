@@ -132,6 +132,7 @@ fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images>
             .join("initramfs.cpio"),
         device_tree: device_tree::build(setup, board, step)?,
         kernel_arguments,
+        network: None,
     })
 }
 

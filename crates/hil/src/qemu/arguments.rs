@@ -18,12 +18,27 @@ pub struct Images {
     pub device_tree: Option<PathBuf>,
     /// What is added to the kernel's command line after the console.
     pub kernel_arguments: Vec<String>,
+    /// A network, in place of the agent's port: a real board has no other way to be reached, either.
+    #[serde(default)]
+    pub network: Option<Forward>,
+}
+
+/// A network of a board alone with this PC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// The port of this PC, on loopback.
+    pub from: u16,
+    /// The board's port that it leads to.
+    pub to: u16,
 }
 
 /// The file descriptors that the emulator inherits.
 pub(super) const CONSOLE_FD: i32 = 10;
 pub(super) const AGENT_FD: i32 = 11;
 pub(super) const MONITOR_FD: i32 = 12;
+
+/// What the monitor calls a board's network.
+const NETWORK: &str = "network";
 
 /// All arguments after the program's name.
 pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<String> {
@@ -40,7 +55,16 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
     option("-m", qemu.memory.clone());
     option("-smp", qemu.cpus.to_string());
     option("-display", "none".into());
-    option("-nic", "none".into());
+    match images.network.zip(qemu.network.as_ref()) {
+        None => option("-nic", "none".into()),
+        Some((Forward { from, to }, network)) => {
+            // Restricted: the board reaches neither this PC nor the world.
+            let forward = format!("hostfwd=tcp:127.0.0.1:{from}-:{to}");
+            let netdev = format!("user,id={NETWORK},restrict=on,{forward}");
+            option("-netdev", netdev);
+            option("-device", format!("{},netdev={NETWORK}", network.device));
+        }
+    }
     for (name, fd) in [
         ("console", CONSOLE_FD),
         ("agent", AGENT_FD),
@@ -49,14 +73,22 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
         option("-chardev", format!("socket,id={name},fd={fd}"));
     }
     option("-object", "monitor-qmp,id=qmp,chardev=monitor".into());
+    // Where the network stands in for the agent's port, that is not connected.
+    let chardev = |port: SerialUse| match port {
+        SerialUse::Console => Some("console"),
+        SerialUse::Agent if images.network.is_none() => Some("agent"),
+        SerialUse::Agent | SerialUse::Unused => None,
+    };
     for port in &qemu.serial {
         let value = chardev(*port).map_or("null".into(), |name| format!("chardev:{name}"));
         option("-serial", value);
     }
-    if !qemu.virtio_serial.is_empty() {
+    let virtio = qemu.virtio_serial.iter().filter_map(|port| chardev(*port));
+    let virtio: Vec<_> = virtio.collect();
+    if !virtio.is_empty() {
         option("-device", "virtio-serial-pci".into());
     }
-    for name in qemu.virtio_serial.iter().filter_map(|port| chardev(*port)) {
+    for name in virtio {
         let port = &board.agent.port;
         option(
             "-device",
@@ -73,18 +105,64 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
     arguments
 }
 
-fn chardev(port: SerialUse) -> Option<&'static str> {
-    match port {
-        SerialUse::Console => Some("console"),
-        SerialUse::Agent => Some("agent"),
-        SerialUse::Unused => None,
-    }
-}
-
 /// A panic restarts the board at once, which `-no-reboot` turns into the emulator's end.
 fn command_line(board: &Board, images: &Images) -> String {
     let console = format!("console={},{}", board.console.device, board.console.baud);
     let mut words = vec![console, "panic=-1".to_owned()];
     words.extend(images.kernel_arguments.iter().cloned());
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The arguments of each board of the kit that can be emulated.
+    fn of_all(network: Option<Forward>) -> Vec<(Board, String)> {
+        let images = Images {
+            kernel: "k".into(),
+            initramfs: "i".into(),
+            device_tree: None,
+            kernel_arguments: Vec::new(),
+            network,
+        };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let boards = board_spec::Boards::find(&folder).unwrap();
+        let boards = boards.all().unwrap().into_iter();
+        boards
+            .filter_map(|board| {
+                let words = arguments(&board, board.qemu.as_ref()?, &images);
+                Some((board, words.join(" ")))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_board_on_a_network_has_no_port_for_the_agent() {
+        for (board, words) in of_all(Some(Forward { from: 4000, to: 22 })) {
+            let to = "hostfwd=tcp:127.0.0.1:4000-:22";
+            assert!(
+                words.contains(to) && words.contains("restrict=on"),
+                "{words}"
+            );
+            let adapter = board.qemu.unwrap().network.unwrap().device;
+            assert!(
+                words.contains(&format!("-device {adapter},netdev=")),
+                "{words}"
+            );
+            assert!(!words.contains("chardev:agent"), "{words}");
+            assert!(!words.contains("virtserialport"), "{words}");
+            assert!(words.contains("chardev:console"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_board_without_a_network_has_the_agents_port() {
+        for (_, words) in of_all(None) {
+            let has_port = words.contains("chardev:agent") || words.contains("chardev=agent");
+            assert!(has_port && words.contains("-nic none"), "{words}");
+        }
+    }
 }

@@ -16,6 +16,6 @@ mod emulated;
 mod machine;
 mod monitor;
 
-pub use arguments::Images;
+pub use arguments::{Forward, Images};
 pub use emulated::Emulated;
 pub use machine::Machine;
