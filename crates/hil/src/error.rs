@@ -137,6 +137,16 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// A remote login does not get through to the agent, or not any more.
+    #[error("no login by SSH at {place}: {said}{}", hinted(*hint))]
+    Login {
+        /// Who would log in, and where.
+        place: String,
+        /// What ssh says.
+        said: String,
+        /// What to look at.
+        hint: Option<&'static str>,
+    },
     /// A file of this PC.
     #[error("cannot read {}", path.display())]
     File {
@@ -179,6 +189,10 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn hinted(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!(" ({hint})"))
 }
 
 fn quoted(stderr: &str) -> String {

@@ -38,6 +38,8 @@ pub mod qemu;
 #[cfg(feature = "bench")]
 pub mod server;
 #[cfg(feature = "bench")]
+pub mod ssh;
+#[cfg(feature = "bench")]
 pub mod suite;
 mod target;
 #[cfg(feature = "bench")]
