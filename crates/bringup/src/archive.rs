@@ -4,7 +4,7 @@
 //!
 //! apt proves by the archive's signature that a package is Debian's; the lock file's hash proves
 //! that it is the very one that was asked for. apt's own files are kept in the cache, and only
-//! the suite that carries the kernels is read.
+//! the suite that is asked for is read.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,6 +41,18 @@ impl Package {
         format!("{}_{}_{}.deb", self.name, self.version, self.architecture)
     }
 
+    /// What is wrong with it, if anything is: its fields become paths and arguments, so they must
+    /// look like what they are.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let words = [&self.name, &self.architecture, &self.version];
+        if let Some(word) = words.into_iter().find(|word| !is_word(word)) {
+            return Some(format!("{word:?} is no name or version"));
+        }
+        let is_digit = |c| matches!(c, '0'..='9' | 'a'..='f');
+        let is_hash = self.sha256.len() == 64 && self.sha256.chars().all(is_digit);
+        (!is_hash).then(|| format!("{:?} is no sha256 in hexadecimal", self.sha256))
+    }
+
     /// As apt wants to hear it.
     fn request(&self) -> String {
         let architecture = match self.architecture.as_str() {
@@ -49,6 +61,12 @@ impl Package {
         };
         format!("{}{architecture}={}", self.name, self.version)
     }
+}
+
+/// Whether a text could be a package's name or version, and nothing else.
+pub(crate) fn is_word(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
+    text.chars().all(allowed) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// One suite of the archive, as apt knows it.
@@ -200,6 +218,8 @@ impl<'a> Archive<'a> {
             // There is no other user in the toolbox to drop privileges to.
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
+            // The lists of another suite are wanted again.
+            "APT::Get::List-Cleanup=false".to_owned(),
             "quiet=1".to_owned(),
         ] {
             command.args(["-o", &option]);

@@ -136,10 +136,11 @@ impl Cache {
         let is_key = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit());
         let ends_with_key = |rest: &str| is_key(rest.rsplit('-').next().unwrap_or(rest));
         match name.split_once('-') {
-            Some(("toolbox", rest)) => is_key(rest),
+            Some(("toolbox" | "target", rest)) => is_key(rest),
             Some(("kernel", rest)) => ends_with_key(rest),
             Some(("instead", rest)) => {
-                let rest = rest.strip_prefix("of-kernel-");
+                let kinds = ["of-kernel-", "of-target-"].into_iter();
+                let rest = kinds.filter_map(|kind| rest.strip_prefix(kind)).next();
                 let rest = rest.and_then(|rest| rest.strip_suffix(".lock"));
                 rest.is_some_and(ends_with_key)
             }

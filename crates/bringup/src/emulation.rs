@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use agent_wire::{Module, Plan, Port, PortKind};
-use board_spec::Board;
+use board_spec::{Board, Network};
 use hil::agent::place_in_initramfs;
 use hil::qemu::{Emulated, Images};
 use hil::{Console, Fate, Fixture, Lost};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::initramfs::{self, Packed};
+use crate::login::Login;
 use crate::progress::Step;
 use crate::setup::Setup;
 use crate::toolbox::{Access, KERNEL, OUTPUT};
@@ -47,6 +48,30 @@ pub(crate) struct Content<'a> {
     /// Where what is packed goes, below the output folder: a board that is switched on again boots
     /// from there, so no two boards share it.
     pub(crate) folder: String,
+    /// A remote login, as the only way in: the board plays one with a system of its own, on which
+    /// there is neither driver nor program of the kit's.
+    pub(crate) login: Option<&'a Login>,
+}
+
+impl Content<'_> {
+    /// The network adapter of a board that is reached by one.
+    fn network(&self) -> Result<Option<&Network>> {
+        if self.login.is_none() {
+            return Ok(None);
+        }
+        let qemu = self.board.qemu.as_ref();
+        let network = qemu.and_then(|qemu| qemu.network.as_ref());
+        network.map(Some).ok_or_else(|| {
+            let name = &self.board.name;
+            Failure::new(
+                Exit::Refused,
+                format!("{name} has no emulated network adapter"),
+            )
+            .help(format!(
+                "boards/{name}/board.toml names none in [qemu.network]"
+            ))
+        })
+    }
 }
 
 /// An emulated board that is off, as a document: what another process needs to switch it on.
@@ -115,11 +140,20 @@ pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Res
 /// Builds what the board boots from.
 fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images> {
     let board = content.board;
-    let modules = initramfs::modules(&setup.kernel, &board.kernel.modules)?;
+    let mut names = board.kernel.modules.clone();
+    names.extend(
+        content
+            .network()?
+            .into_iter()
+            .flat_map(|n| n.modules.clone()),
+    );
+    let modules = initramfs::modules(&setup.kernel, &names)?;
     let (files, plan) = packed(content, modules)?;
     let folder = setup.output_folder(&content.folder)?;
+    let made = content.login.map(Login::made).transpose()?;
+    let path = folder.join("initramfs.cpio");
     let agent = place(content.agent)?;
-    initramfs::write(&folder.join("initramfs.cpio"), &agent, &plan, &files)?;
+    initramfs::write(&path, &agent, &plan, &files, &made.unwrap_or_default())?;
     // An oops in the driver ends the boot with its trace, instead of a board that does nothing. That
     // the kernel's ciphers work is not tested at each boot: that takes an emulated board 1.5 s.
     let kernel_arguments = ["quiet", "oops=panic", "cryptomgr.notests"];
@@ -132,12 +166,12 @@ fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images>
             .join("initramfs.cpio"),
         device_tree: device_tree::build(setup, board, step)?,
         kernel_arguments,
-        network: None,
+        network: content.login.map(Login::forward),
     })
 }
 
 /// What the initramfs holds besides the agent's link, and the plan. The driver is loaded after the
-/// board's own modules.
+/// board's own modules; where there is a remote login, it comes that way.
 fn packed(content: &Content<'_>, board_modules: Vec<Packed>) -> Result<(Vec<Packed>, Plan)> {
     let mut files = board_modules;
     let module = |file: &Packed, is_under_test| Module {
@@ -145,6 +179,19 @@ fn packed(content: &Content<'_>, board_modules: Vec<Packed>) -> Result<(Vec<Pack
         is_under_test,
     };
     let mut modules: Vec<_> = files.iter().map(|file| module(file, false)).collect();
+    if let (Some(login), Some(network)) = (content.login, content.network()?) {
+        files.extend(login.packed());
+        files.push(Packed {
+            from: content.agent.to_path_buf(),
+            to: place(content.agent)?,
+        });
+        let plan = Plan {
+            port: None,
+            modules,
+            services: vec![Login::service(network)],
+        };
+        return Ok((files, plan));
+    }
     let driver = Packed {
         from: content.module.to_path_buf(),
         to: driver_on_board(),
@@ -235,6 +282,7 @@ mod tests {
             programs: vec![test.clone()],
             kernel_arguments: Vec::new(),
             folder: "demo/x".into(),
+            login: None,
         };
         let from_kernel = ["/lib/modules/7/b.ko.xz", "/lib/modules/7/a.ko.xz"];
         let modules = from_kernel.map(|to| Packed {

@@ -58,6 +58,14 @@ const REQUIREMENTS: [Requirement; 4] = [
     },
 ];
 
+/// What only those need who reach a board by remote login.
+const LOGIN: Requirement = Requirement {
+    package: "openssh-client",
+    why: "logs in on boards",
+    provides: Provides::Program("ssh"),
+    only_users: false,
+};
+
 /// The architecture that the toolbox is made for.
 const ARCHITECTURE: &str = "x86_64";
 
@@ -115,7 +123,20 @@ pub(crate) fn install_command(packages: &[&str]) -> String {
 
 /// Installs what is missing: as root at once, otherwise with sudo after asking.
 pub(crate) fn install_missing(progress: &Progress, may_install: bool) -> Result<()> {
-    let missing: Vec<_> = requirements().filter(|r| !r.is_met()).collect();
+    install(requirements(), progress, may_install)
+}
+
+/// Installs what remote logins need, if it is missing, in the same way.
+pub(crate) fn install_for_logins(progress: &Progress, may_install: bool) -> Result<()> {
+    install([&LOGIN].into_iter(), progress, may_install)
+}
+
+fn install(
+    requirements: impl Iterator<Item = &'static Requirement>,
+    progress: &Progress,
+    may_install: bool,
+) -> Result<()> {
+    let missing: Vec<_> = requirements.filter(|r| !r.is_met()).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -15,8 +15,9 @@ use crate::kernel::Kernel;
 
 /// File types and permissions as `cpio(5)` wants them.
 const FOLDER: u32 = 0o040_755;
-const PROGRAM: u32 = 0o100_755;
-const DATA: u32 = 0o100_644;
+const FILE: u32 = 0o100_000;
+const PROGRAM: u32 = FILE | 0o755;
+const DATA: u32 = FILE | 0o644;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 const LINK: u32 = 0o120_777;
 
@@ -30,6 +31,34 @@ pub(crate) struct Packed {
     pub(crate) from: PathBuf,
     /// Its absolute path on the board.
     pub(crate) to: String,
+}
+
+/// A file to be packed that is not on the PC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    to: String,
+    mode: u32,
+    content: String,
+}
+
+impl Made {
+    /// A file with these permissions.
+    pub(crate) fn text(to: &str, permissions: u32, content: &str) -> Self {
+        Self {
+            to: to.to_owned(),
+            mode: FILE | permissions,
+            content: content.to_owned(),
+        }
+    }
+
+    /// A symbolic link.
+    pub(crate) fn link(to: &str, target: &str) -> Self {
+        Self {
+            to: to.to_owned(),
+            mode: LINK,
+            content: target.to_owned(),
+        }
+    }
 }
 
 /// The kernel's own modules for a board, dependencies first, and where they go.
@@ -88,7 +117,13 @@ fn module_name(path: &str) -> String {
 
 /// Writes the archive, whole or not at all. `agent` is the path on the board of the packed program
 /// that the kernel starts.
-pub(crate) fn write(path: &Path, agent: &str, plan: &Plan, files: &[Packed]) -> Result<()> {
+pub(crate) fn write(
+    path: &Path,
+    agent: &str,
+    plan: &Plan,
+    files: &[Packed],
+    made: &[Made],
+) -> Result<()> {
     let unwritable = || format!("cannot write {}", path.display());
     let plan = serde_json::to_vec_pretty(plan).or_environment(|| "cannot write the plan")?;
     let mut archive = Archive::default();
@@ -106,6 +141,11 @@ pub(crate) fn write(path: &Path, agent: &str, plan: &Plan, files: &[Packed]) -> 
         let bytes = read(&file.from)?;
         archive
             .file(&file.to, PROGRAM, &bytes)
+            .or_environment(unwritable)?;
+    }
+    for file in made {
+        archive
+            .file(&file.to, file.mode, file.content.as_bytes())
             .or_environment(unwritable)?;
     }
     let bytes = archive.finish().or_environment(unwritable)?;
@@ -223,6 +263,10 @@ kernel/lib/gamma.ko.xz:
             "/bin/agent",
             &Plan::default(),
             &[Packed { from: module, to }],
+            &[
+                Made::text("/lib/secret", 0o600, "key"),
+                Made::link("/lib/link", "secret"),
+            ],
         )
         .unwrap();
         let bytes = std::fs::read(&path).unwrap();
@@ -251,6 +295,8 @@ kernel/lib/gamma.ko.xz:
             "lib",
             "lib/modules",
             "lib/modules/m.ko",
+            "lib/secret",
+            "lib/link",
         ];
         assert_eq!(names, expected);
         assert_eq!(
@@ -258,5 +304,8 @@ kernel/lib/gamma.ko.xz:
             (LINK, b"/bin/agent".as_slice())
         );
         assert_eq!(entries[1].1, CHARACTER_DEVICE);
+        let made = |at: usize| (entries[at].1, entries[at].2.as_slice());
+        assert_eq!(made(8), (0o100_600, b"key".as_slice()));
+        assert_eq!(made(9), (LINK, b"secret".as_slice()));
     }
 }

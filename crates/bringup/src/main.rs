@@ -22,6 +22,7 @@ mod host;
 mod initramfs;
 mod kernel;
 mod lock;
+mod login;
 mod mirror;
 mod module;
 mod progress;

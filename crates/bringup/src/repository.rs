@@ -55,6 +55,11 @@ impl Repository {
         self.root.join("kmod/kernel.lock")
     }
 
+    /// The file that names the packages of boards that are reached by remote login.
+    pub(crate) fn target_lock(&self) -> PathBuf {
+        self.root.join("boards/target.lock")
+    }
+
     /// Where everything that is built from this checkout goes.
     pub(crate) fn output(&self) -> PathBuf {
         self.root.join("target/bringup")

@@ -119,7 +119,7 @@ fn offer(obtain: Obtain<'_>, lock: &Lock) -> Result<Offer> {
     let _asking = crate::lock::Lock::take(&lists, Mode::Exclusive, progress)?;
     let step = progress.step("archive", "asking what it offers")?;
     let archive = obtain.refresh(&lock.suite, &step)?;
-    let missing = crate::kernel::obtain::missing(&archive, lock)?;
+    let missing = crate::kernel::obtain::missing(&archive, &lock.packages)?;
     let newest = select::newest(&archive, obtain.toolbox, cache, &lock.suite, None, &step)?;
     step.done("asked");
     Ok(Offer {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Package;
+use crate::archive::{Package, is_word};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::stamp::Stamp;
@@ -52,29 +52,15 @@ impl Lock {
 
     /// Names become paths and arguments: they must look like what they are.
     fn check(&self, path: &Path) -> Result<()> {
-        let is_word = |text: &str| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "+-.~:".contains(c);
-            text.chars().all(allowed) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        };
-        let of_packages = self.packages.iter();
-        let words = of_packages.flat_map(|p| [&p.name, &p.architecture, &p.version, &p.sha256]);
-        let mut words = words.chain([&self.suite, &self.series, &self.release]);
-        let is_hash = |text: &String| {
-            text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
-        };
-        let mut hashes = self.packages.iter().map(|package| &package.sha256);
-        if let Some(hash) = hashes.find(|hash| !is_hash(hash)) {
-            return Err(Failure::new(
-                Exit::Refused,
-                format!("{}: {hash:?} is no sha256 in hexadecimal", path.display()),
-            ));
-        }
-        match words.find(|word| !is_word(word)) {
+        let mut words = [&self.suite, &self.series, &self.release].into_iter();
+        let word = words.find(|word| !is_word(word));
+        let fault = word.map(|word| format!("{word:?} is no name or version"));
+        match fault.or_else(|| self.packages.iter().find_map(Package::fault)) {
             None => Ok(()),
-            Some(word) => Err(Failure::new(
-                Exit::Refused,
-                format!("{}: {word:?} is no name or version", path.display()),
-            )),
+            Some(fault) => {
+                let what = format!("{}: {fault}", path.display());
+                Err(Failure::new(Exit::Refused, what))
+            }
         }
     }
 

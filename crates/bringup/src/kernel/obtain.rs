@@ -46,7 +46,7 @@ impl Obtain<'_> {
         let doing = format!("fetching {}, {} MB", lock.release, bytes / 1_000_000);
         let step = self.progress.step("kernel", &doing)?;
         let archive = self.refresh(&lock.suite, &step)?;
-        match missing(&archive, lock)? {
+        match missing(&archive, &lock.packages)? {
             None => {
                 archive.fetch(self.cache, &lock.packages, &step)?;
                 step.done(&format!("{} fetched, hashes as locked", lock.release));
@@ -116,8 +116,8 @@ fn substitute_name(lock: &Lock) -> String {
 
 /// The first locked package that the archive no longer has. One that it has with other bytes
 /// under the same version is no rotation but an error.
-pub(crate) fn missing(archive: &Archive<'_>, lock: &Lock) -> Result<Option<Package>> {
-    for package in &lock.packages {
+pub(crate) fn missing(archive: &Archive<'_>, packages: &[Package]) -> Result<Option<Package>> {
+    for package in packages {
         let version = Some(package.version.as_str());
         match archive.find(&package.name, &package.architecture, version)? {
             None => return Ok(Some(package.clone())),

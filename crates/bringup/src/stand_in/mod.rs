@@ -72,6 +72,7 @@ impl StandIn {
             programs: parts.programs,
             kernel_arguments: parts.kernel_arguments,
             folder: format!("stand-in/{name}"),
+            login: None,
         };
         let emulation = Emulation::assemble(setup, &content, step)?;
         std::fs::create_dir_all(folder)

@@ -141,6 +141,7 @@ fn serve_anew(
                 programs,
                 kernel_arguments: Vec::new(),
                 folder: format!("bench/emulated/{}", chosen.name),
+                login: None,
             };
             let step = progress.step("boot", &chosen.title())?;
             let emulation = Emulation::assemble(setup, &content, &step)?;

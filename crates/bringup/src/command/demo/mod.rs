@@ -40,6 +40,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
         programs: Vec::new(),
         kernel_arguments: Vec::new(),
         folder: format!("demo/{}", board.name),
+        login: None,
     };
     let mut fixture = emulation::emulated(&setup, &content, &step)?;
     let toured = boot_and_tour(&mut fixture, &agent).map_err(|error| {

@@ -64,6 +64,7 @@ impl Run<'_> {
             programs: self.programs.tests.iter().map(|t| t.path.clone()).collect(),
             kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
             folder: format!("test/{}", board.name),
+            login: None,
         };
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
         let mut fixture = emulation::emulated(self.setup, &content, &step)?;
