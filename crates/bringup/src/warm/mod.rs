@@ -151,6 +151,7 @@ fn serve_anew(
             let on_desk = OnDesk {
                 board: chosen.board.folder.clone(),
                 description: description.clone(),
+                agent,
                 console: folder.join("console.log"),
             };
             let claims = claim::all(&chosen.name, description, progress)?;

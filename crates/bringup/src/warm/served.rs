@@ -43,6 +43,8 @@ pub(super) struct OnDesk {
     /// The folder of the board's type.
     pub(super) board: PathBuf,
     pub(super) description: BenchDescription,
+    /// The board's program, which a remote login brings along.
+    pub(super) agent: PathBuf,
     /// Where a copy of all that the console says goes.
     pub(super) console: PathBuf,
 }
@@ -63,7 +65,7 @@ impl OnDesk {
             .or_environment(|| format!("cannot write {}", self.console.display()))?;
         let console = Console::new(Fate::default(), Some(copy));
         let limit = self.description.boot();
-        let wiring = Described::new(&board, self.description, console.clone());
+        let wiring = Described::new(&board, self.description, self.agent, console.clone());
         Ok(Fixture::new(board, Box::new(wiring), limit, console))
     }
 }

@@ -7,6 +7,7 @@ mod command;
 mod line;
 mod reconnect;
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use self::command::run;
 use self::line::Address;
 use self::reconnect::Reconnecting;
 use crate::description::{AgentPath, BenchDescription, Power};
+use crate::ssh::Login;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
 
@@ -25,7 +27,7 @@ use crate::{Console, Error};
 pub struct Described {
     description: BenchDescription,
     console_address: Option<Address>,
-    agent_address: Option<Address>,
+    agent: Agent,
     log: Console,
     /// Opened before the board is switched on, so that its first words are heard.
     console: Option<Reconnecting>,
@@ -33,17 +35,35 @@ pub struct Described {
     has_told: bool,
 }
 
+/// How the agent is reached.
+#[derive(Debug)]
+enum Agent {
+    Console,
+    Port(Address),
+    Login(Login),
+}
+
 impl Described {
-    /// The board, in a state that nobody knows. What happens to its lines is told in `log`.
-    pub fn new(board: &Board, description: BenchDescription, log: Console) -> Self {
+    /// The board, in a state that nobody knows. `agent_program` is the path of the board's program
+    /// on this PC, static: what a remote login brings along. What happens to the lines is told in
+    /// `log`.
+    pub fn new(
+        board: &Board,
+        description: BenchDescription,
+        agent_program: PathBuf,
+        log: Console,
+    ) -> Self {
         let address = |port| Address::new(port, board.console.baud);
-        let agent_address = match &description.agent {
-            AgentPath::Console => None,
-            AgentPath::Port(port) => Some(address(port)),
+        let agent = match &description.agent {
+            AgentPath::Console => Agent::Console,
+            AgentPath::Port(port) => Agent::Port(address(port)),
+            AgentPath::Ssh(settings) => {
+                Agent::Login(Login::new(settings.clone(), agent_program, log.clone()))
+            }
         };
         Self {
             console_address: description.console.as_ref().map(address),
-            agent_address,
+            agent,
             description,
             log,
             console: None,
@@ -83,6 +103,9 @@ impl Wiring for Described {
 
     fn power_off(&mut self) -> Result<(), Error> {
         self.console = None;
+        if let Agent::Login(login) = &mut self.agent {
+            login.close();
+        }
         self.switch(|power| &power.off)?;
         self.is_known_to_be_off = true;
         Ok(())
@@ -93,8 +116,10 @@ impl Wiring for Described {
     }
 
     fn agent(&mut self) -> Result<AgentLine, Error> {
-        let Some(address) = &self.agent_address else {
-            return Ok(AgentLine::Console(link::Line::SERIAL));
+        let address = match &mut self.agent {
+            Agent::Console => return Ok(AgentLine::Console(link::Line::SERIAL)),
+            Agent::Login(login) => return login.agent(),
+            Agent::Port(address) => address,
         };
         match Reconnecting::open(address.clone()) {
             Ok(line) => Ok(AgentLine::Own(line.duplex(), address.line())),
@@ -106,6 +131,12 @@ impl Wiring for Described {
                 self.has_told = true;
                 Ok(AgentLine::NotYet)
             }
+        }
+    }
+    fn ended(&mut self) -> Option<Error> {
+        match &mut self.agent {
+            Agent::Login(login) => login.ended(),
+            Agent::Console | Agent::Port(_) => None,
         }
     }
 }

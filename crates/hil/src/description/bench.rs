@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Port;
+use crate::ssh;
 
 /// How long a board may take to boot, unless its bench says otherwise: seconds.
 const BOOT_SECONDS: u64 = 120;
@@ -64,6 +65,8 @@ pub enum AgentPath {
     Console,
     /// By a port of its own.
     Port(Port),
+    /// By a remote login: `ssh = { host = "pi.local", user = "root" }`.
+    Ssh(ssh::Settings),
 }
 
 /// The table as written: exactly one way.
@@ -75,6 +78,7 @@ struct AgentTable {
     serial: Option<std::path::PathBuf>,
     baud: Option<u32>,
     socket: Option<String>,
+    ssh: Option<ssh::Settings>,
 }
 
 impl TryFrom<AgentTable> for AgentPath {
@@ -90,11 +94,12 @@ impl TryFrom<AgentTable> for AgentPath {
             table
                 .socket
                 .map(|socket| Self::Port(Port::Socket { socket })),
+            table.ssh.map(Self::Ssh),
         ];
         let mut ways = ways.into_iter().flatten();
         match (ways.next(), ways.next()) {
             (Some(way), None) => Ok(way),
-            (None, _) => Err("names no way to the agent: on_console, serial or socket".into()),
+            (None, _) => Err("names no way to the agent: on_console, serial, socket or ssh".into()),
             (Some(_), Some(_)) => Err("names more than one way to the agent".into()),
         }
     }
@@ -115,6 +120,10 @@ impl From<AgentPath> for AgentTable {
             },
             AgentPath::Port(Port::Socket { socket }) => Self {
                 socket: Some(socket),
+                ..table
+            },
+            AgentPath::Ssh(settings) => Self {
+                ssh: Some(settings),
                 ..table
             },
         }
@@ -138,6 +147,7 @@ impl BenchDescription {
             AgentPath::Console => "console",
             AgentPath::Port(Port::Serial { .. }) => "serial",
             AgentPath::Port(Port::Socket { .. }) => "socket",
+            AgentPath::Ssh(_) => "ssh",
         }
     }
 
@@ -145,14 +155,11 @@ impl BenchDescription {
     pub fn resources(&self) -> Vec<String> {
         let agent = match &self.agent {
             AgentPath::Console => None,
-            AgentPath::Port(port) => Some(port),
+            AgentPath::Port(port) => Some(port.resource()),
+            AgentPath::Ssh(settings) => Some(settings.resource()),
         };
-        let mut all: Vec<_> = self
-            .console
-            .iter()
-            .chain(agent)
-            .map(Port::resource)
-            .collect();
+        let console = self.console.iter().map(Port::resource);
+        let mut all: Vec<_> = console.chain(agent).collect();
         all.sort();
         all.dedup();
         all
@@ -167,7 +174,10 @@ impl BenchDescription {
         if words.into_iter().any(Vec::is_empty) {
             return Some("power.on and power.off must name a program");
         }
-        None
+        match &self.agent {
+            AgentPath::Ssh(settings) => settings.contradiction(),
+            AgentPath::Console | AgentPath::Port(_) => None,
+        }
     }
 }
 

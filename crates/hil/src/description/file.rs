@@ -202,6 +202,30 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_by_remote_login_is_read_claimed_and_handed_on() {
+        let with = |ssh: &str| format!("[bench.a]\nboard = \"x\"\nagent.ssh = {ssh}");
+        let text = with("{ host = \"pi\", user = \"root\", port = 2222 }");
+        let benches = read(&text).unwrap();
+        let bench = benches.get("a").unwrap();
+        let AgentPath::Ssh(settings) = &bench.agent else {
+            panic!("{:?}", bench.agent);
+        };
+        assert_eq!(settings.to_string(), "root@pi, port 2222");
+        assert_eq!(
+            (bench.kind(), bench.resources()),
+            ("ssh", vec!["pi:2222".into()])
+        );
+        let json = serde_json::to_string(bench).unwrap();
+        let back: BenchDescription = serde_json::from_str(&json).unwrap();
+        assert_eq!(&back, bench);
+        let option = refused(&with("{ host = \"-oProxyCommand=x\" }"));
+        assert!(option.contains("bench a: ssh.host"), "{option}");
+        assert!(refused(&with("{ host = \"pi\", password = \"x\" }")).contains("password"));
+        let both = refused(&format!("{text}\nagent.serial = \"/dev/a\""));
+        assert!(both.contains("more than one way"), "{both}");
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_place() {
         assert!(refused(&DESK.replace("[\"uhubctl\", \"-a\", \"on\"]", "[]")).contains("power.on"));
         assert!(refused(&DESK.replace("baud", "bauds")).contains("bauds"));

@@ -93,10 +93,17 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
         findings.push(Finding::new(chosen, "console", port(console)));
     }
     // A port that the board itself brings is not there before it has booted.
-    if let AgentPath::Port(own) = &description.agent {
-        let found =
-            port(own).unwrap_or_else(|wrong| format!("{wrong} (it may come with the board)"));
-        findings.push(Finding::new(chosen, "agent", Ok(found)));
+    match &description.agent {
+        AgentPath::Console => {}
+        AgentPath::Port(own) => {
+            let found =
+                port(own).unwrap_or_else(|wrong| format!("{wrong} (it may come with the board)"));
+            findings.push(Finding::new(chosen, "agent", Ok(found)));
+        }
+        AgentPath::Ssh(settings) => {
+            let found = program(&settings.program).map(|words| format!("{words} to {settings}"));
+            findings.push(Finding::new(chosen, "agent", found));
+        }
     }
     findings
 }
