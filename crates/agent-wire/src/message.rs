@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::kernel_log::Record;
 
 /// Grows when a message changes its form.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// How much of a file or of a program's input or output one message carries at most, in bytes.
 pub const CHUNK: usize = 32 << 10;
@@ -117,6 +117,13 @@ pub enum Request {
     PowerOff,
     /// Restart the board: [`Reply::Done`] comes before that happens.
     Restart,
+    /// Put these modules under test in place of those of the plan: the ones of their names that are
+    /// loaded are unloaded, then these are loaded, in this order: [`Reply::Done`]. For an agent that
+    /// has come by a remote login, and so has no plan.
+    UnderTest {
+        /// Absolute paths of their files.
+        modules: Vec<String>,
+    },
 }
 
 /// What the agent answers.

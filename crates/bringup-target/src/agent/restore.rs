@@ -11,7 +11,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use agent_wire::Plan;
+use agent_wire::{Module, Plan};
+use anyhow::bail;
 use nix::mount::{MntFlags, umount2};
 
 use super::{modules, processes};
@@ -23,7 +24,7 @@ pub(super) const KIT: &str = "/run/bringup";
 const TEMPORARY: [&str; 2] = ["/tmp", "/run"];
 
 /// How the board was.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Baseline {
     plan: Plan,
     /// Whether the agent is the first program, so that all else descends from it.
@@ -66,18 +67,41 @@ impl Baseline {
         }
     }
 
+    /// Other modules are under test from now on: they belong to the board when it is as it was.
+    pub(super) fn put_under_test(&mut self, paths: Vec<String>) {
+        self.plan.modules.retain(|module| !module.is_under_test);
+        for path in paths {
+            self.modules.insert(modules::name(path.as_ref()));
+            self.plan.modules.push(Module {
+                path,
+                is_under_test: true,
+            });
+        }
+    }
+
+    /// Loads the modules under test anew.
+    pub(super) fn load_under_test(&self) -> anyhow::Result<()> {
+        let mut report = Report::default();
+        self.modules(true, &mut report);
+        match report.left.as_slice() {
+            [] => Ok(()),
+            left => bail!("{}", left.join("; ")),
+        }
+    }
+
     /// Makes the board as it was, as far as it is the agent's: on a board with a system of its own
-    /// that is what descends from the agent.
+    /// that is what descends from the agent, and the modules under test.
     pub(super) fn restore(&self, reload_modules: bool) -> Report {
         let mut report = Report::default();
         self.kill(&mut report);
-        if !self.owns_board {
-            return report;
+        if self.owns_board {
+            self.unmount(&mut report);
         }
-        self.unmount(&mut report);
         self.modules(reload_modules, &mut report);
-        self.remove_nodes(&mut report);
-        self.remove_files(&mut report);
+        if self.owns_board {
+            self.remove_nodes(&mut report);
+            self.remove_files(&mut report);
+        }
         report
     }
 
@@ -112,7 +136,8 @@ impl Baseline {
         };
         // The latest first: it may use an earlier one.
         for name in modules::loaded() {
-            let is_new = !self.modules.contains(&name);
+            // A system of its own loads what it wants.
+            let is_new = self.owns_board && !self.modules.contains(&name);
             if is_new || (reload && under_test(&name)) {
                 let result = modules::unload_in_time(&name);
                 if is_new || result.is_err() {
@@ -239,6 +264,35 @@ mod tests {
         assert!(is_of_a_device(Path::new("/dev/null")));
         assert!(!is_of_a_device(Path::new("/dev/no-such-node")));
         assert!(!is_of_a_device(Path::new("/etc/passwd")));
+    }
+
+    #[test]
+    fn modules_put_under_test_replace_those_of_the_plan_and_stay_when_restored() {
+        let module = |path: &str, is_under_test| Module {
+            path: path.into(),
+            is_under_test,
+        };
+        let plan = Plan {
+            modules: vec![module("/m/bus.ko", false), module("/m/old.ko", true)],
+            ..Plan::default()
+        };
+        let mut baseline = Baseline::now(plan, Vec::new());
+        baseline.put_under_test(vec!["/m/new-one.ko".into()]);
+        let expected = [module("/m/bus.ko", false), module("/m/new-one.ko", true)];
+        assert_eq!(baseline.plan.modules, expected);
+        assert!(baseline.modules.contains("new_one"));
+    }
+
+    #[test]
+    fn a_module_under_test_that_cannot_be_loaded_is_named() {
+        let mut baseline = Baseline::now(Plan::default(), Vec::new());
+        assert!(baseline.load_under_test().is_ok());
+        baseline.put_under_test(vec!["/no/such/bringup-module.ko".into()]);
+        let error = baseline.load_under_test().unwrap_err().to_string();
+        assert!(
+            error.contains("module bringup_module was not loaded"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -191,6 +191,15 @@ impl Server {
                 replies.send(Reply::Done);
                 return Some(End::Restart);
             }
+            Request::UnderTest { modules } => {
+                let names = modules.join(", ");
+                Arc::make_mut(&mut self.baseline).put_under_test(modules);
+                let baseline = self.baseline.clone();
+                thread::spawn(move || {
+                    let loaded = baseline.load_under_test();
+                    replies.done(format_args!("cannot put {names} under test"), loaded);
+                });
+            }
             request => {
                 let error = anyhow::anyhow!("this agent is too old for it");
                 replies.send(failed(format_args!("cannot do {request:?}"), &error));

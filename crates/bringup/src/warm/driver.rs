@@ -2,9 +2,9 @@
 
 //! Keeps the driver on a warm board the one of the checkout.
 
-use hil::Bench;
+use hil::{Bench, Error, State};
 
-use crate::emulation::driver_on_board;
+use crate::emulation::{driver_on_board, driver_on_own_system};
 use crate::module::Built;
 use crate::progress::Progress;
 
@@ -13,8 +13,11 @@ pub(super) fn bring_up_to_date(
     bench: &mut Bench,
     built: &Built,
     progress: &Progress,
-) -> Result<(), hil::Error> {
+) -> Result<(), Error> {
     let agent = bench.agent()?;
+    if !agent.about().is_init {
+        return put_under_test(bench, built, progress);
+    }
     if !agent.put(&built.stripped, &driver_on_board(), &mut |_, _| {})? {
         return Ok(());
     }
@@ -25,9 +28,30 @@ pub(super) fn bring_up_to_date(
     }
     // What has it in use, or what it did, only a boot ends.
     progress.note("the driver has changed and could not be unloaded: the board is booted anew");
-    bench.reach(hil::State::Off)?;
-    bench.reach(hil::State::Ready)?;
+    bench.reach(State::Off)?;
+    bench.reach(State::Ready)?;
     let agent = bench.agent()?;
     agent.put(&built.stripped, &driver_on_board(), &mut |_, _| {})?;
     agent.restore(true).map(drop)
+}
+
+/// Puts the driver on a board whose own system knows nothing of it, and loads it.
+fn put_under_test(bench: &mut Bench, built: &Built, progress: &Progress) -> Result<(), Error> {
+    let Err(error) = load_on_own_system(bench, built) else {
+        return Ok(());
+    };
+    if !matches!(error, Error::Refused(_)) {
+        return Err(error);
+    }
+    progress.note(&format!("{error}; the board is booted anew"));
+    bench.reach(State::Off)?;
+    bench.reach(State::Ready)?;
+    load_on_own_system(bench, built)
+}
+
+fn load_on_own_system(bench: &mut Bench, built: &Built) -> Result<(), Error> {
+    let agent = bench.agent()?;
+    let path = driver_on_own_system();
+    agent.put(&built.stripped, &path, &mut |_, _| {})?;
+    agent.put_under_test(vec![path])
 }

@@ -255,6 +255,17 @@ impl Agent {
         }
     }
 
+    /// Puts modules under test in place of those that are, by the paths of their files on the board:
+    /// they are loaded anew, now and by [`Agent::restore`]. For an agent that is not the board's
+    /// first program, which had no modules to load.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be unloaded or loaded.
+    pub fn put_under_test(&self, modules: Vec<String>) -> Result<(), Error> {
+        self.do_it(Request::UnderTest { modules }, MODULE)
+    }
+
     /// Tells the board to switch itself off.
     ///
     /// # Errors
