@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::benches::Choice;
 use crate::exit;
@@ -170,6 +170,8 @@ pub(crate) enum Bench {
     Stop(OneBench),
     /// Play a board on a desk: an emulated one, reached like a real one. Until Ctrl-C.
     StandIn(StandIn),
+    /// Write the newest packages for stand-ins with a remote login into their lock file.
+    Update(BenchUpdate),
     /// Serve a board: what the other commands start.
     #[command(hide = true)]
     Serve {
@@ -196,7 +198,31 @@ pub(crate) struct BenchCheck {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct BenchUpdate {
+    /// The suite of the archive to look in [default: the toolbox's].
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+
+    /// Install nothing on this PC; print the command that would.
+    #[arg(long)]
+    pub(crate) no_install: bool,
+}
+
+/// How the agent of a stand-in is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// A serial port, its own or the console's.
+    Serial,
+    /// A remote login: the board has a network, a server of logins, and nothing of the kit's.
+    Ssh,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StandIn {
+    /// How its agent is reached.
+    #[arg(long, value_enum, default_value = "serial")]
+    pub(crate) by: By,
+
     /// Which board [default: the kit's default board].
     #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
     pub(crate) board: Option<String>,

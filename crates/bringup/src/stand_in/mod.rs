@@ -2,7 +2,7 @@
 
 //! An emulated board that is reached like one on a desk.
 //!
-//! Its serial ports are pseudo-terminals, its power switch is a file that a command writes, and
+//! Its serial ports are pseudo-terminals, a remote login is served at a port of this PC, its power switch is a file that a command writes, and
 //! nothing that only an emulator has is there. A board that restarts goes on, as a real one does.
 
 mod power;
@@ -22,6 +22,7 @@ use self::serial::SerialPort;
 use crate::emulation::{Content, Emulation};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+use crate::login::Login;
 use crate::progress::Step;
 use crate::setup::Setup;
 
@@ -52,6 +53,8 @@ pub(crate) struct Parts<'a> {
     /// Programs that the board has already.
     pub(crate) programs: Vec<PathBuf>,
     pub(crate) kernel_arguments: Vec<String>,
+    /// A remote login, in place of a port for the agent: nothing of the kit's is on the board then.
+    pub(crate) login: Option<&'a Login>,
 }
 
 impl StandIn {
@@ -72,7 +75,7 @@ impl StandIn {
             programs: parts.programs,
             kernel_arguments: parts.kernel_arguments,
             folder: format!("stand-in/{name}"),
-            login: None,
+            login: parts.login,
         };
         let emulation = Emulation::assemble(setup, &content, step)?;
         std::fs::create_dir_all(folder)
@@ -81,7 +84,8 @@ impl StandIn {
         let folder = folder.or_environment(|| "cannot tell where the stand-in is")?;
         let log = Console::new(Fate::default(), None);
         let shares_console = board.agent.port == board.console.device;
-        let agent = (!shares_console).then(|| SerialPort::new(&folder.join("agent")));
+        let has_port = parts.login.is_none() && !shares_console;
+        let agent = has_port.then(|| SerialPort::new(&folder.join("agent")));
         let mut stand_in = Self {
             board: emulation.board(board.clone(), log),
             console: SerialPort::new(&folder.join("console"))?,
@@ -90,7 +94,7 @@ impl StandIn {
             is_on: false,
             path: PathBuf::new(),
         };
-        stand_in.path = describe(&folder, name, &board, &stand_in)?;
+        stand_in.path = describe(&folder, name, &board, &stand_in, parts.login)?;
         Ok(stand_in)
     }
 
@@ -160,16 +164,27 @@ fn without_what_only_an_emulator_has(mut board: Board) -> Result<Board> {
 }
 
 /// Writes what a user of a real board would write.
-fn describe(folder: &Path, name: &str, board: &Board, stand_in: &StandIn) -> Result<PathBuf> {
+fn describe(
+    folder: &Path,
+    name: &str,
+    board: &Board,
+    stand_in: &StandIn,
+    login: Option<&Login>,
+) -> Result<PathBuf> {
     let path = folder.join("bench.toml");
-    let agent = match &stand_in.agent {
-        Some(port) => format!("serial = {:?}", port.path()),
-        None => "on_console = true".to_owned(),
+    let agent = match (login, &stand_in.agent) {
+        (Some(login), _) => {
+            let settings = toml::to_string(&login.settings());
+            let settings = settings.or_environment(|| "cannot describe the login")?;
+            format!(".ssh]\n{settings}")
+        }
+        (None, Some(port)) => format!("]\nserial = {:?}\n", port.path()),
+        (None, None) => "]\non_console = true\n".to_owned(),
     };
     let [on, off] = ["on", "off"].map(|state| stand_in.switch.command(state));
     let text = format!(
         "[bench.{name}]\nboard = {:?}\n\n[bench.{name}.power]\non = {on:?}\noff = {off:?}\n\n\
-         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent]\n{agent}\n",
+         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent{agent}",
         board.name,
         stand_in.console.path(),
     );

@@ -5,6 +5,7 @@
 mod check;
 mod list;
 mod stand_in;
+mod update;
 
 use crate::benches;
 use crate::cli::{Bench, OneBench};
@@ -20,6 +21,7 @@ pub(super) fn run(command: &Bench, progress: &Progress) -> Result<Exit> {
         Bench::Check(options) => check::run(options, progress),
         Bench::Stop(options) => stop(options, progress),
         Bench::StandIn(options) => stand_in::run(options, progress),
+        Bench::Update(options) => update::run(options, progress),
         Bench::Serve { folder } => warm::serve(folder, progress),
     }
 }

@@ -2,9 +2,10 @@
 
 //! `bringup bench stand-in`: plays a board on a desk until Ctrl-C.
 
-use crate::cli::StandIn as Options;
+use crate::cli::{By, StandIn as Options};
 use crate::exit::Exit;
-use crate::failure::Result;
+use crate::failure::{OrFail, Result};
+use crate::login::Login;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::Setup;
@@ -17,15 +18,28 @@ pub(super) fn run(options: &Options, progress: &Progress) -> Result<Exit> {
     let setup = Setup::new(options.set_up.choices(), progress)?;
     let built = module::build(&setup, progress)?;
     let agent = target_programs::build_program(&setup.tools, progress)?;
+    let folder = &options.folder;
+    std::fs::create_dir_all(folder)
+        .or_environment(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.canonicalize();
+    let folder = folder.or_environment(|| "cannot tell where the stand-in is")?;
+    let login = match options.by {
+        By::Serial => None,
+        By::Ssh => {
+            let choices = options.set_up.choices();
+            Some(Login::prepare(&setup, choices, &folder, progress)?)
+        }
+    };
     let step = progress.step("stand-in", &format!("preparing {}", board.title))?;
     let parts = Parts {
         module: &built.stripped,
         agent: &agent,
         programs: options.pack.clone(),
         kernel_arguments: options.kernel_argument.clone(),
+        login: login.as_ref(),
     };
     let title = board.title.clone();
-    let stand_in = StandIn::new(&setup, board, parts, &options.name, &options.folder, &step)?;
+    let stand_in = StandIn::new(&setup, board, parts, &options.name, &folder, &step)?;
     step.done(&format!("{title} stands in for one on a desk"));
     // The board relies on toolbox and kernel as long as it runs.
     let _relying = setup.finish_building();

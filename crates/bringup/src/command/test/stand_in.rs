@@ -41,6 +41,7 @@ fn test_on(board: Board, run: &Run<'_>, progress: &Progress) -> Result<Counts> {
         agent: &run.programs.agent,
         programs: run.programs.tests.iter().map(|t| t.path.clone()).collect(),
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
+        login: None,
     };
     let stand_in = StandIn::new(run.setup, board, parts, NAME, &folder, &step)?;
     step.done("it stands in for one on a desk");
