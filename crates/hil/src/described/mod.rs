@@ -40,7 +40,7 @@ pub struct Described {
 enum Agent {
     Console,
     Port(Address),
-    Login(Login),
+    Login(Box<Login>),
 }
 
 impl Described {
@@ -57,9 +57,11 @@ impl Described {
         let agent = match &description.agent {
             AgentPath::Console => Agent::Console,
             AgentPath::Port(port) => Agent::Port(address(port)),
-            AgentPath::Ssh(settings) => {
-                Agent::Login(Login::new(settings.clone(), agent_program, log.clone()))
-            }
+            AgentPath::Ssh(settings) => Agent::Login(Box::new(Login::new(
+                settings.clone(),
+                agent_program,
+                log.clone(),
+            ))),
         };
         Self {
             console_address: description.console.as_ref().map(address),
