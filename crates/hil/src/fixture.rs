@@ -3,6 +3,7 @@
 //! A board and what connects this PC with it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -42,6 +43,8 @@ pub struct Fixture {
     /// Where what is typed at the console goes.
     keyboard: Keyboard,
     fate: Fate,
+    /// Whether this boot's power has been cut, whatever its fate was before.
+    is_off: Arc<AtomicBool>,
     on_since: Option<Instant>,
     agent: Option<Agent>,
     boots: Vec<Boot>,
@@ -91,6 +94,7 @@ impl Fixture {
             console,
             keyboard: Keyboard::default(),
             fate: Fate::default(),
+            is_off: Arc::default(),
             on_since: None,
             agent: None,
             boots: Vec::new(),
@@ -194,6 +198,7 @@ impl Fixture {
         self.agent = None;
         self.on_since = None;
         self.keyboard.set(None);
+        self.is_off.store(true, Ordering::Relaxed);
         self.wiring.power_off()
     }
 
@@ -219,6 +224,7 @@ impl Fixture {
         self.fate = Fate::default();
         self.agent = None;
         self.console.begin(self.fate.clone());
+        self.is_off = Arc::default();
         self.boots.push(Boot {
             started: SystemTime::now(),
             duration: None,
@@ -307,7 +313,7 @@ impl Fixture {
 
     fn listen(&self, console: Duplex) {
         self.keyboard.set(Some(console.writer));
-        let (log, fate) = (self.console.clone(), self.fate.clone());
+        let (log, is_off) = (self.console.clone(), self.is_off.clone());
         let mut reader = console.reader;
         thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -317,8 +323,9 @@ impl Fixture {
                     Ok(length) => log.push(&buffer[..length]),
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
-                        // A console that does not end by itself is heard until the boot has.
-                        if matches!(fate.decided(), Some(Lost::SwitchedOff)) {
+                        // A console that does not end by itself is heard until the board is
+                        // off, also when the agent was lost before; the next boot opens it anew.
+                        if is_off.load(Ordering::Relaxed) {
                             return;
                         }
                     }

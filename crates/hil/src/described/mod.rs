@@ -9,7 +9,7 @@ mod reconnect;
 
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_wire::link;
 use board_spec::Board;
@@ -21,6 +21,12 @@ use crate::description::{AgentPath, BenchDescription, Power};
 use crate::ssh::Login;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
+
+/// How long it may take until nobody listens to a board any more that was switched off.
+const LET_GO: Duration = Duration::from_secs(1);
+
+/// How often a line is tried in that time.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A board that is connected as a description says.
 #[derive(Debug)]
@@ -83,6 +89,17 @@ impl Described {
     }
 }
 
+/// Opens a line that whoever listened to the last boot may not have let go of yet.
+fn open_when_free(address: &Address) -> Result<Reconnecting, Error> {
+    let deadline = Instant::now() + LET_GO;
+    loop {
+        match Reconnecting::open(address.clone()) {
+            Err(_) if Instant::now() < deadline => thread::sleep(LOOK),
+            result => return result,
+        }
+    }
+}
+
 impl Wiring for Described {
     fn kind(&self) -> &'static str {
         self.description.kind()
@@ -93,7 +110,7 @@ impl Wiring for Described {
             self.power_off()?;
         }
         if let Some(address) = &self.console_address {
-            self.console = Some(Reconnecting::open(address.clone())?);
+            self.console = Some(open_when_free(address)?);
         }
         if let Some(power) = &self.description.power {
             thread::sleep(Duration::from_secs(power.off_seconds));
