@@ -6,28 +6,27 @@ use hil::{Bench, Error, State};
 
 use crate::emulation::{driver_on_board, driver_on_own_system};
 use crate::module::Built;
-use crate::progress::Progress;
 
 /// Puts the driver on the board, if it is another one there, and loads it anew.
-pub(super) fn bring_up_to_date(
+pub(crate) fn bring_up_to_date(
     bench: &mut Bench,
     built: &Built,
-    progress: &Progress,
+    note: &dyn Fn(&str),
 ) -> Result<(), Error> {
     let agent = bench.agent()?;
     if !agent.about().is_init {
-        return put_under_test(bench, built, progress);
+        return put_under_test(bench, built, note);
     }
     if !agent.put(&built.stripped, &driver_on_board(), &mut |_, _| {})? {
         return Ok(());
     }
     let restored = agent.restore(true)?;
     if restored.left.is_empty() {
-        progress.note("the driver has changed: it was loaded anew on the board");
+        note("the driver has changed: it was loaded anew on the board");
         return Ok(());
     }
     // What has it in use, or what it did, only a boot ends.
-    progress.note("the driver has changed and could not be unloaded: the board is booted anew");
+    note("the driver has changed and could not be unloaded: the board is booted anew");
     bench.reach(State::Off)?;
     bench.reach(State::Ready)?;
     let agent = bench.agent()?;
@@ -36,14 +35,14 @@ pub(super) fn bring_up_to_date(
 }
 
 /// Puts the driver on a board whose own system knows nothing of it, and loads it.
-fn put_under_test(bench: &mut Bench, built: &Built, progress: &Progress) -> Result<(), Error> {
+fn put_under_test(bench: &mut Bench, built: &Built, note: &dyn Fn(&str)) -> Result<(), Error> {
     let Err(error) = load_on_own_system(bench, built) else {
         return Ok(());
     };
     if !matches!(error, Error::Refused(_)) {
         return Err(error);
     }
-    progress.note(&format!("{error}; the board is booted anew"));
+    note(&format!("{error}; the board is booted anew"));
     bench.reach(State::Off)?;
     bench.reach(State::Ready)?;
     load_on_own_system(bench, built)

@@ -32,6 +32,7 @@ use crate::setup::{Choices, Setup};
 use crate::stamp::Stamp;
 use crate::{module, target_programs};
 
+pub(crate) use driver::bring_up_to_date;
 pub(crate) use served::serve;
 use served::{OnDesk, Order, Wired};
 
@@ -116,7 +117,8 @@ pub(crate) fn make_ready(
             .map_err(|error| trouble(chosen, error))?;
         step.done("ready");
     }
-    driver::bring_up_to_date(bench, built, progress).map_err(|e| trouble(chosen, e))
+    driver::bring_up_to_date(bench, built, &|text| progress.note(text))
+        .map_err(|e| trouble(chosen, e))
 }
 
 /// Starts the server of a bench.

@@ -188,7 +188,9 @@ impl Session<'_> {
             let bench = self.chosen.name.clone();
             self.run.recorder.add(Event::Boot { bench, boot });
         }
-        agent
+        agent?;
+        self.tested.bring_up_to_date(self.run.built)?;
+        self.tested.agent()
     }
 
     fn suite(&mut self, binary: &TestBinary) -> std::result::Result<Counts, Error> {

@@ -8,10 +8,16 @@ use hil::server::Boot;
 use hil::suite::Transcript;
 use hil::{Agent, Bench, Error, Fixture};
 
+use crate::module::Built;
+use crate::warm;
+
 /// What the tests need of a bench.
 pub(super) trait Tested: Debug {
     /// The agent of its board, which is booted if it has to be.
     fn agent(&mut self) -> Result<Agent, Error>;
+
+    /// Puts the checkout's driver on a board that has booted, if it may have another or none.
+    fn bring_up_to_date(&mut self, built: &Built) -> Result<(), Error>;
 
     /// Says more of why the board was lost, if more is known.
     fn explain(&mut self, error: Error) -> Error;
@@ -26,6 +32,11 @@ pub(super) trait Tested: Debug {
 impl Tested for Fixture {
     fn agent(&mut self) -> Result<Agent, Error> {
         Self::agent(self)
+    }
+
+    /// It has been booted with it.
+    fn bring_up_to_date(&mut self, _: &Built) -> Result<(), Error> {
+        Ok(())
     }
 
     fn explain(&mut self, error: Error) -> Error {
@@ -44,6 +55,11 @@ impl Tested for Fixture {
 impl Tested for Bench {
     fn agent(&mut self) -> Result<Agent, Error> {
         Self::agent(self)
+    }
+
+    fn bring_up_to_date(&mut self, built: &Built) -> Result<(), Error> {
+        // What had to be done about it, the boots in the report say.
+        warm::bring_up_to_date(self, built, &|_| {})
     }
 
     fn explain(&mut self, error: Error) -> Error {
