@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use agent_wire::message::{Ended, Program, Stream};
-use hil::agent::{Event, Process};
+use hil::agent::{Event, Input, Process};
 use hil::{Agent, Bench, health};
 
 use crate::benches;
@@ -21,8 +21,8 @@ use crate::repository::Repository;
 use crate::target_environment;
 use crate::warm::{self, Ready};
 
-/// How often it is looked whether there is input.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long is waited at once for what the program does.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What the variables begin with that go to the board: what cargo, its tests and nextest set.
 /// Others, as `PATH` and `HOME`, are about this PC.
@@ -87,19 +87,10 @@ fn run_on(
 
 /// Passes input and output on until the program has ended.
 fn attend(process: &Process) -> std::result::Result<Ended, hil::Error> {
-    let input = read_input();
-    let mut input = Some(input);
+    let input = process.input();
+    // The thread ends with this process: nothing else ends its read.
+    std::thread::spawn(move || pass_on(std::io::stdin(), &input));
     loop {
-        if let Some(receiver) = &input {
-            match receiver.try_recv() {
-                Ok(bytes) => process.write(&bytes)?,
-                Err(std::sync::mpsc::TryRecvError::Empty) => {}
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                    process.end_input()?;
-                    input = None;
-                }
-            }
-        }
         match process.next(LOOK)? {
             // A screen that is gone shows nothing, and the program goes on.
             Some(Event::Output(Stream::Stdout, bytes)) => {
@@ -115,23 +106,21 @@ fn attend(process: &Process) -> std::result::Result<Ended, hil::Error> {
     }
 }
 
-/// Standard input, as it comes. The thread ends with this process: nothing else ends its read.
-fn read_input() -> std::sync::mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    std::thread::spawn(move || {
-        let mut buffer = vec![0; 16 << 10];
-        loop {
-            match std::io::stdin().read(&mut buffer) {
-                Ok(0) | Err(_) => return,
-                Ok(length) => {
-                    if sender.send(buffer[..length].to_vec()).is_err() {
-                        return;
-                    }
-                }
-            }
+/// Writes what is read to the program, and ends its input with it. A board that is lost is noticed
+/// by whoever waits for the program.
+fn pass_on(mut from: impl Read, to: &Input) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let sent = match from.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => break,
+            Ok(length) => to.write(&buffer[..length]),
+        };
+        if sent.is_err() {
+            return;
         }
-    });
-    receiver
+    }
+    let _ = to.end();
 }
 
 /// What of this PC's environment is not about this PC. What is not UTF-8 cannot go to the board.

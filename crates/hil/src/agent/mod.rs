@@ -20,7 +20,7 @@ pub use self::calls::Ends;
 use self::calls::{Call, Calls};
 pub use self::files::place_in_initramfs;
 pub(crate) use self::forwarded::{Answers, Asking};
-pub use self::process::{Event, Output, Process};
+pub use self::process::{Event, Input, Output, Process};
 use crate::{Console, Error, Fate};
 
 /// How long the agent may take for what is done in a moment.

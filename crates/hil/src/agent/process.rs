@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_wire::message::{CHUNK, Ended, Program, Reply, Request, Stream};
 
 use super::Agent;
-use super::calls::Call;
+use super::calls::{Call, Caller};
 use crate::Error;
 
 /// Longer than the agent takes to kill a program whose time is up and to drain its output.
@@ -54,6 +54,35 @@ pub enum Event {
     Ended(Ended),
 }
 
+/// The standard input of a program that runs on a board. Dropping it does not end the input.
+#[derive(Clone, Debug)]
+pub struct Input(Caller);
+
+impl Input {
+    /// Writes to it.
+    ///
+    /// # Errors
+    ///
+    /// When the board is lost.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        for bytes in bytes.chunks(CHUNK) {
+            let bytes = bytes.to_vec();
+            self.0.send(Request::Input { bytes })?;
+        }
+        Ok(())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the board is lost.
+    pub fn end(&self) -> Result<(), Error> {
+        let bytes = Vec::new();
+        self.0.send(Request::Input { bytes })
+    }
+}
+
 impl Process {
     pub(super) fn start(agent: &Agent, program: Program) -> Result<Self, Error> {
         let limit = program.limit_ms.map_or(FOR_EVER, Duration::from_millis);
@@ -73,17 +102,18 @@ impl Process {
         &self.agent
     }
 
+    /// Its standard input, if it was started with one, for a thread of its own.
+    pub fn input(&self) -> Input {
+        Input(self.call.caller().clone())
+    }
+
     /// Writes to its standard input, if it was started with one.
     ///
     /// # Errors
     ///
     /// When the board is lost.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
-        for bytes in bytes.chunks(CHUNK) {
-            let bytes = bytes.to_vec();
-            self.call.send(Request::Input { bytes })?;
-        }
-        Ok(())
+        self.input().write(bytes)
     }
 
     /// Ends its standard input.
@@ -92,8 +122,7 @@ impl Process {
     ///
     /// When the board is lost.
     pub fn end_input(&self) -> Result<(), Error> {
-        let bytes = Vec::new();
-        self.call.send(Request::Input { bytes })
+        self.input().end()
     }
 
     /// Sends a signal, as in `signal(7)`, to it and to what it has started.
