@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Run a program of this PC on a board: cargo's runner for the board's platform.
     Run(Run),
+    /// Run the toolbox's cargo for the board's platform; what it tests or runs, runs on a board.
+    Cargo(Cargo),
     /// Show a board's console and type at it.
     Console(OneBench),
     /// The boards that are on.
@@ -148,6 +150,24 @@ pub(crate) struct Run {
     /// Its arguments.
     #[arg(
         value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cargo {
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+
+    /// What cargo is told, as in `test --test ioctl`.
+    #[arg(
+        value_name = "ARGUMENT",
+        required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]

@@ -11,6 +11,13 @@ use crate::failure::{Failure, OrFail, Result};
 use crate::lock::{Lock, Mode};
 use crate::progress::Progress;
 
+/// The environment variable that names the checkout, for packages that lie outside it.
+pub(crate) const VARIABLE: &str = "BRINGUP_KIT";
+
+fn is_root(path: &Path) -> bool {
+    path.join("kmod/Kbuild").is_file() && path.join("boards").is_dir()
+}
+
 /// The checkout that this program belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
@@ -18,20 +25,38 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// Finds it: the nearest folder from here upwards that holds `kmod` and `boards`.
+    /// Finds it: the nearest folder from here upwards that holds `kmod` and `boards`, the one that
+    /// [`VARIABLE`] names, or the one that this program was built from.
     pub(crate) fn find() -> Result<Self> {
         let here = std::env::current_dir().or_environment(|| "cannot tell the current folder")?;
-        let is_root =
-            |path: &&Path| path.join("kmod/Kbuild").is_file() && path.join("boards").is_dir();
-        match here.ancestors().find(is_root) {
-            Some(root) => Ok(Self {
-                root: root.to_path_buf(),
-            }),
-            None => Err(Failure::new(
+        let found = |root: &Path| {
+            let root = root.to_path_buf();
+            Ok(Self { root })
+        };
+        if let Some(root) = here.ancestors().find(|path| is_root(path)) {
+            return found(root);
+        }
+        if let Some(named) = std::env::var_os(VARIABLE) {
+            let named = PathBuf::from(named);
+            if named.is_absolute() && is_root(&named) {
+                return found(&named);
+            }
+            let what = format!(
+                "{VARIABLE} names no checkout of the kit: {}",
+                named.display()
+            );
+            let help = "give the whole path of the folder that you cloned";
+            return Err(Failure::new(Exit::Refused, what).help(help));
+        }
+        match Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2) {
+            Some(root) if is_root(root) => found(root),
+            _ => Err(Failure::new(
                 Exit::Refused,
                 format!("{} is not within a checkout of the kit", here.display()),
             )
-            .help("run this from the folder that you cloned")),
+            .help(format!(
+                "run this from the folder that you cloned, or name that in {VARIABLE}"
+            ))),
         }
     }
 

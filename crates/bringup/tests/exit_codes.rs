@@ -49,6 +49,7 @@ impl Checkout {
             // A run that goes further than it should finds no program to make anything with.
             .env("PATH", self.guard.path())
             .env_remove("BRINGUP_DEBIAN_MIRROR")
+            .env_remove("BRINGUP_KIT")
             .stdin(Stdio::null());
         command
     }
@@ -108,11 +109,26 @@ fn a_refused_request_is_2_and_spends_no_time() {
     assert_fails(&output, 2, "/dev is no kernel build folder");
     assert!(!checkout.cache().exists(), "the cache was made");
     let mut outside = checkout.command(&["boards"]);
-    let outside = outside.current_dir(checkout.guard.path()).output().unwrap();
-    assert_fails(&outside, 2, "not within a checkout");
+    outside.current_dir(checkout.guard.path());
+    let wrong = outside.env("BRINGUP_KIT", checkout.guard.path());
+    assert_fails(&wrong.output().unwrap(), 2, "names no checkout");
     let mut relative = checkout.command(&["clean", "--cache"]);
     let relative = relative.env("BRINGUP_CACHE", "cache").output().unwrap();
     assert_eq!(relative.status.code(), Some(2), "{}", stderr(&relative));
+}
+
+#[test]
+fn outside_a_checkout_a_variable_names_it() {
+    let checkout = Checkout::new();
+    let mut outside = checkout.command(&["boards", "--json"]);
+    outside.current_dir(checkout.guard.path());
+    let output = outside
+        .env("BRINGUP_KIT", checkout.root())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let boards: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(boards[0]["name"], "some-board");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod bench;
 mod boards;
+mod cargo;
 mod clean;
 mod console;
 mod demo;
@@ -26,15 +27,16 @@ pub(crate) use run::RunEnd;
 pub(crate) fn dispatch(cli: &Cli) -> Result<RunEnd> {
     let repository = Repository::find()?;
     let progress = Progress::new(cli.verbose, repository.output().join("log"));
-    if let Command::Run(options) = &cli.command {
-        return run::run(options, &progress);
+    match &cli.command {
+        Command::Run(options) => run::run(options, &progress),
+        Command::Cargo(options) => cargo::run(options, &progress),
+        other => command(other, &progress).map(RunEnd::Exit),
     }
-    command(&cli.command, &progress).map(RunEnd::Exit)
 }
 
 fn command(command: &Command, progress: &Progress) -> Result<Exit> {
     match command {
-        Command::Run(_) => Ok(Exit::Refused),
+        Command::Run(_) | Command::Cargo(_) => Ok(Exit::Refused),
         Command::Console(options) => console::run(options),
         Command::Bench(command) => bench::run(command, progress),
         Command::Demo(options) => demo::run(options, progress),

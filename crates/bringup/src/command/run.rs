@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use agent_wire::message::{Ended, Program, Stream};
 use hil::agent::{Event, Input, Process};
-use hil::{Agent, Bench, health};
+use hil::{Agent, Bench, TargetDescription, health};
 
-use crate::benches;
+use crate::benches::{self, Chosen};
 use crate::cli::Run;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::target_environment;
-use crate::warm::{self, Ready};
+use crate::warm;
 
 /// How long is waited at once for what the program does.
 const LOOK: Duration = Duration::from_secs(60);
@@ -47,9 +47,18 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         return Err(Failure::new(Exit::Refused, what));
     }
     let mut environment = environment(std::env::vars_os());
-    environment.extend(target_environment::of(&repository, &chosen)?);
-    let choices = options.set_up.choices();
-    let Ready { mut bench } = warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?;
+    let mut bench = match std::env::var_os(Bench::VARIABLE) {
+        Some(socket) => hold_served(Path::new(&socket), &chosen, progress)?,
+        None => {
+            // Whoever names a socket has described its board too.
+            environment.remove(TargetDescription::VARIABLE);
+            let choices = options.set_up.choices();
+            warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?.bench
+        }
+    };
+    for (name, value) in target_environment::of(&repository, &chosen)? {
+        environment.entry(name).or_insert(value);
+    }
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, options, environment));
@@ -62,6 +71,15 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         .release(end != RunEnd::Code(0))
         .map_err(|error| warm::trouble(&chosen, error))?;
     Ok(end)
+}
+
+/// Holds a board that somebody has made ready, without any set-up.
+fn hold_served(socket: &Path, chosen: &Chosen, progress: &Progress) -> Result<Bench> {
+    let who = format!("pid {}, bringup run", std::process::id());
+    let held = Bench::hold(socket, &who, &mut |holder| {
+        progress.note(&format!("the board is held by {holder}; waiting for it"));
+    });
+    held.map_err(|error| warm::trouble(chosen, error))
 }
 
 fn run_on(

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup cargo`: the toolbox's cargo, for the board's platform. What it builds of the user's
+//! package is run on a board, by `bringup run` as its runner.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::RunEnd;
+use crate::benches::{self, Chosen};
+use crate::cli::Cargo;
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail, Result};
+use crate::progress::Progress;
+use crate::repository::{self, Repository};
+use crate::setup::Setup;
+use crate::target_environment;
+use crate::toolbox::{Access, CARGO, ToolboxCommand};
+use crate::warm::{self, Ready};
+
+/// Where this program is mounted: cargo takes a runner's path apart at its spaces.
+const PROGRAM: &str = "/bringup";
+
+/// What runs on the board what cargo has built.
+const RUNNING: [&str; 5] = ["test", "t", "run", "r", "bench"];
+
+/// What the user's variables begin with that cargo and the programs are given.
+const PASSED: [&str; 3] = ["RUST_", "CARGO_TERM_", "BRINGUP_BOARD"];
+
+pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
+    let repository = Repository::find()?;
+    let chosen = benches::choose(&repository, &options.choice)?;
+    let here = std::env::current_dir().or_environment(|| "cannot tell the current folder")?;
+    let choices = options.set_up.choices();
+    let runs = runs_on_board(&options.arguments);
+    if runs {
+        // Made ready here: cargo's runner, in the toolbox, could not.
+        let Ready { bench } = warm::hold(&chosen, Vec::new(), choices, progress)?;
+        bench
+            .release(false)
+            .map_err(|error| warm::trouble(&chosen, error))?;
+    }
+    let setup = Setup::new(choices, progress)?;
+    let tools = &setup.tools;
+    let enter = mounted(tools.toolbox.enter(), &repository, &here)?
+        .mount(&tools.cache.folder("cargo")?, CARGO, Access::Write)
+        .env("CARGO_HOME", CARGO);
+    let enter = for_the_board(enter, &repository, &chosen, runs)?;
+    let mut command = enter.folder(&here.to_string_lossy()).program("cargo");
+    command.args(&options.arguments);
+    // Cargo locks its own folder. Others may build meanwhile.
+    let relying = setup.finish_building();
+    let status = command
+        .status()
+        .or_environment(|| "cannot start cargo in the toolbox")?;
+    drop(relying);
+    Ok(RunEnd::Code(
+        status
+            .code()
+            .and_then(|c| u8::try_from(c).ok())
+            .unwrap_or(1),
+    ))
+}
+
+/// Whether this command of cargo runs programs.
+fn runs_on_board(arguments: &[String]) -> bool {
+    let command = arguments.iter().find(|word| !word.starts_with(['-', '+']));
+    command.is_some_and(|command| RUNNING.contains(&command.as_str()))
+}
+
+/// Mounts the checkout, the user's package, and where their output goes, each at its own place.
+fn mounted(enter: ToolboxCommand, repository: &Repository, here: &Path) -> Result<ToolboxCommand> {
+    let (root, output) = (repository.root(), repository.output());
+    std::fs::create_dir_all(&output)
+        .or_environment(|| format!("cannot make the folder {}", output.display()))?;
+    let program = std::env::current_exe().or_environment(|| "cannot find this program")?;
+    let (enter, target) = if here.starts_with(root) {
+        (enter, output.join("cargo-run"))
+    } else {
+        let package = package_folder(here)?;
+        // The checkout may lie in it, and is mounted over it then.
+        let enter = enter.mount_where_it_is(&package, Access::Write);
+        (enter, package.join("target"))
+    };
+    Ok(enter
+        .mount_where_it_is(root, Access::Read)
+        .mount_where_it_is(&output, Access::Write)
+        .mount(&program, PROGRAM, Access::Read)
+        .env(repository::VARIABLE, root)
+        .env("CARGO_TARGET_DIR", target))
+}
+
+/// Has cargo build for the board, and run on it.
+fn for_the_board(
+    enter: ToolboxCommand,
+    repository: &Repository,
+    chosen: &Chosen,
+    runs: bool,
+) -> Result<ToolboxCommand> {
+    let mut enter = passed(std::env::vars_os())
+        .into_iter()
+        .fold(enter, |enter, (name, value)| enter.env(&name, value));
+    let platform = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU";
+    enter = enter
+        .env("CARGO_BUILD_TARGET", "aarch64-unknown-linux-gnu")
+        .env(&format!("{platform}_LINKER"), "aarch64-linux-gnu-gcc")
+        .env(
+            &format!("{platform}_RUSTFLAGS"),
+            "-C target-feature=+crt-static",
+        )
+        .env(&format!("{platform}_RUNNER"), format!("{PROGRAM} run"));
+    if runs {
+        let socket = warm::socket_of(repository, chosen);
+        enter = enter.env(hil::Bench::VARIABLE, socket);
+        for (name, value) in target_environment::of(repository, chosen)? {
+            enter = enter.env(&name, value);
+        }
+    }
+    Ok(enter)
+}
+
+/// What of the user's variables cargo and the programs are given.
+fn passed(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, OsString)> {
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| PASSED.iter().any(|start| name.starts_with(start)))
+        .collect()
+}
+
+/// The folder of the package that `here` lies in, or of its workspace.
+fn package_folder(here: &Path) -> Result<PathBuf> {
+    let manifest = |folder: &Path| std::fs::read_to_string(folder.join("Cargo.toml")).ok();
+    let is_workspace = |text: String| {
+        text.lines()
+            .any(|line| line.trim_start().starts_with("[workspace"))
+    };
+    let workspace = here
+        .ancestors()
+        .find(|folder| manifest(folder).is_some_and(is_workspace));
+    let package = || here.ancestors().find(|folder| manifest(folder).is_some());
+    match workspace.or_else(package) {
+        Some(folder) => Ok(folder.to_path_buf()),
+        None => Err(Failure::new(
+            Exit::Refused,
+            format!("there is no Cargo.toml in {} or above it", here.display()),
+        )
+        .help("run this in the folder of your package, or in the kit's checkout")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_programs_needs_a_board() {
+        let runs = |words: &str| {
+            let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+            runs_on_board(&words)
+        };
+        assert!(runs("test -p x") && runs("-q t") && runs("run -- build"));
+        assert!(!runs("build --test ioctl") && !runs("clippy -- test") && !runs("--version"));
+    }
+
+    #[test]
+    fn a_members_folder_is_its_workspaces() {
+        let guard = tempfile::tempdir().unwrap();
+        let member = guard.path().join("member/src");
+        std::fs::create_dir_all(&member).unwrap();
+        assert!(package_folder(&member).is_err());
+        let manifest = |folder: &str, text: &str| {
+            std::fs::write(guard.path().join(folder).join("Cargo.toml"), text).unwrap();
+        };
+        manifest("member", "[package]\nname = \"x\"\n");
+        let own = guard.path().join("member");
+        assert_eq!(package_folder(&member).unwrap(), own);
+        manifest("", "[workspace]\nmembers = [\"member\"]\n");
+        assert_eq!(package_folder(&member).unwrap(), guard.path());
+    }
+
+    #[test]
+    fn the_users_wishes_are_passed_and_nothing_of_this_pc() {
+        let names = [
+            "RUST_BACKTRACE",
+            "CARGO_TERM_COLOR",
+            "BRINGUP_BOARD",
+            "CARGO_HOME",
+            "HOME",
+        ];
+        let passed = passed(names.map(|n| (n.into(), "x".into())).into_iter());
+        let passed: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(passed, names[..3]);
+    }
+}
