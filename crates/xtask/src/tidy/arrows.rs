@@ -9,7 +9,7 @@ use super::manifest::Manifest;
 use crate::Tree;
 
 /// Each member of the workspace, and the members that it may depend on.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     // The border.
     ("dmacopy-uapi", &[]),
     // The target.
@@ -42,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         "bringup",
         &["agent-wire", "board-spec", "hil", "hil-report"],
     ),
+    ("on-bench", &["agent-wire", "hil"]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A program of a few system calls, made here: a board in an initramfs has neither a shell nor a
+//! compiler. A64 instructions as in the Arm Architecture Reference Manual (C6.2), a static file
+//! as in elf(5).
+
+/// Where the file is in memory.
+const BASE: u32 = 0x40_0000;
+
+/// Size of the headers: one of the file, one of its only segment.
+const HEADERS: u32 = 64 + 56;
+
+const SVC: u32 = 0xD400_0001;
+/// `lsr x0, x0, #63`: 1 if the call failed.
+const FAILED: u32 = 0xD37F_FC00;
+/// `cbz x0, +12`: over the two instructions of the exit.
+const IF_NOT: u32 = 0xB400_0060;
+/// The register of a call's number.
+const NUMBER: u32 = 8;
+
+// include/uapi/asm-generic/unistd.h
+const UMOUNT2: u16 = 39;
+const MOUNT: u16 = 40;
+const OPENAT: u16 = 56;
+const WRITE: u16 = 64;
+const EXIT: u16 = 93;
+
+const O_WRONLY: u16 = 1;
+
+/// An argument of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// A number.
+    Number(u16),
+    /// The address of a text that ends with a zero.
+    Text(&'a str),
+}
+
+/// A system call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    number: u16,
+    arguments: Vec<Argument<'a>>,
+}
+
+impl<'a> Call<'a> {
+    /// `openat(2)` for writing. The first file that a program opens is number 3.
+    pub fn open_to_write(path: &'a str) -> Self {
+        // With an absolute path it does not matter which folder.
+        let folder = Argument::Number(0);
+        Self::new(
+            OPENAT,
+            &[folder, Argument::Text(path), Argument::Number(O_WRONLY)],
+        )
+    }
+
+    /// `write(2)` of a short text.
+    pub fn write(file: u16, text: &'a str) -> Self {
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        let arguments = [
+            Argument::Number(file),
+            Argument::Text(text),
+            Argument::Number(length),
+        ];
+        Self::new(WRITE, &arguments)
+    }
+
+    /// `mount(2)` of a tmpfs with these options.
+    pub fn mount_tmpfs(point: &'a str, options: &'a str) -> Self {
+        let kind = Argument::Text("tmpfs");
+        let (point, options) = (Argument::Text(point), Argument::Text(options));
+        Self::new(MOUNT, &[kind, point, kind, Argument::Number(0), options])
+    }
+
+    /// `umount2(2)`.
+    pub fn unmount(point: &'a str) -> Self {
+        Self::new(UMOUNT2, &[Argument::Text(point), Argument::Number(0)])
+    }
+
+    fn new(number: u16, arguments: &[Argument<'a>]) -> Self {
+        Self {
+            number,
+            arguments: arguments.to_vec(),
+        }
+    }
+
+    /// How many instructions it takes, with the look whether it failed.
+    fn instructions(&self) -> usize {
+        2 * self.arguments.len() + 1 + 1 + 1 + 1 + 2
+    }
+}
+
+/// The program that does these calls. It ends with status 0, or 1 with the first that fails.
+pub(crate) fn program(calls: &[Call<'_>]) -> Vec<u8> {
+    let instructions: usize = calls.iter().map(Call::instructions).sum();
+    // The end: status 0.
+    let instructions = instructions + 3;
+    let mut address = BASE + HEADERS + 4 * u32::try_from(instructions).unwrap_or_default();
+    let (mut code, mut texts) = (Vec::new(), Vec::new());
+    for call in calls {
+        for (register, argument) in (0..).zip(&call.arguments) {
+            let value = match argument {
+                Argument::Number(number) => u32::from(*number),
+                Argument::Text(text) => {
+                    let here = address;
+                    texts.extend(text.bytes().chain([0]));
+                    address += u32::try_from(text.len() + 1).unwrap_or_default();
+                    here
+                }
+            };
+            code.extend(load(register, value));
+        }
+        code.extend([movz(NUMBER, call.number), SVC, FAILED, IF_NOT]);
+        code.extend([movz(NUMBER, EXIT), SVC]);
+    }
+    code.extend([movz(0, 0), movz(NUMBER, EXIT), SVC]);
+    let length = u64::from(address - BASE);
+    let mut file = headers(length);
+    file.extend(code.into_iter().flat_map(u32::to_le_bytes));
+    file.extend(texts);
+    file
+}
+
+/// `movz` and `movk`.
+fn load(register: u32, value: u32) -> [u32; 2] {
+    let low = (value & 0xFFFF) << 5;
+    let high = (value >> 16) << 5;
+    [0xD280_0000 | low | register, 0xF2A0_0000 | high | register]
+}
+
+fn movz(register: u32, value: u16) -> u32 {
+    0xD280_0000 | (u32::from(value) << 5) | register
+}
+
+/// The headers of a program that is one segment, and begins behind them.
+fn headers(length: u64) -> Vec<u8> {
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let entry = u64::from(BASE + HEADERS).to_le_bytes();
+    // ET_EXEC for EM_AARCH64.
+    file.extend([2, 0, 183, 0, 1, 0, 0, 0]);
+    file.extend(entry);
+    file.extend(64_u64.to_le_bytes());
+    file.extend(0_u64.to_le_bytes());
+    file.extend(0_u32.to_le_bytes());
+    let sizes: [u16; 6] = [64, 56, 1, 64, 0, 0];
+    file.extend(sizes.into_iter().flat_map(u16::to_le_bytes));
+    // PT_LOAD, readable and executable.
+    file.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    let base = u64::from(BASE);
+    for value in [0, base, base, length, length, 0x1_0000] {
+        file.extend(value.to_le_bytes());
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_as_long_as_its_headers_say() {
+        let file = program(&[Call::open_to_write("/x"), Call::write(3, "c")]);
+        let length = u64::from_le_bytes(file[96..104].try_into().unwrap());
+        assert_eq!(length, file.len() as u64);
+        assert!(file.ends_with(b"/x\0c\0"));
+    }
+
+    #[test]
+    fn a_text_is_where_its_address_says() {
+        let file = program(&[Call::unmount("/mnt")]);
+        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        let low = (word(120) >> 5) & 0xFFFF;
+        let high = (word(124) >> 5) & 0xFFFF;
+        let at = ((high << 16 | low) - BASE) as usize;
+        assert_eq!(&file[at..], b"/mnt\0");
+    }
+}

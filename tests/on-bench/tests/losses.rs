@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Boards that are lost: each loss is told for what it is, soon, and the bench boots again.
+
+use std::time::Instant;
+
+use hil::server::TroubleKind;
+use hil::{Bench, Error};
+use on_bench::{LOSS, boots_again, press_sysrq};
+
+#[hil::test]
+fn a_kernel_panic_is_told_with_what_the_console_said(bench: &mut Bench) -> hil::Result {
+    let before = bench.agent()?.about().boot.clone();
+    let mark = bench.mark()?;
+    let begun = Instant::now();
+    let error = press_sysrq(bench, "c")?;
+    assert!(begun.elapsed() < LOSS, "told after {:?}", begun.elapsed());
+    let told = error.to_string();
+    assert!(told.contains("the kernel panicked: "), "{told}");
+    assert!(told.contains("sysrq triggered crash"), "{told}");
+    let Error::Trouble(trouble) = &error else {
+        return Err(format!("{error:?} does not come from the bench").into());
+    };
+    let is_panic = |line: &str| line.contains("Kernel panic - not syncing");
+    assert!(trouble.evidence.iter().any(|line| is_panic(line)), "{trouble:?}");
+    let console = bench.console(mark)?;
+    assert!(console.iter().any(|line| is_panic(&line.text)), "{console:?}");
+    boots_again(bench, &before)
+}
+
+#[hil::test]
+fn a_board_that_restarts_by_itself_is_lost_and_not_hung(bench: &mut Bench) -> hil::Result {
+    let before = bench.agent()?.about().boot.clone();
+    let begun = Instant::now();
+    let error = press_sysrq(bench, "b")?;
+    assert!(begun.elapsed() < LOSS, "told after {:?}", begun.elapsed());
+    let told = error.to_string();
+    assert!(!told.contains("panicked"), "{told}");
+    match &error {
+        Error::Lost { .. } | Error::Unconnected => {}
+        Error::Trouble(trouble) if trouble.kind != TroubleKind::Agent => {}
+        other => return Err(format!("{other:?} is no loss").into()),
+    }
+    boots_again(bench, &before)
+}
+
+#[hil::test]
+fn power_that_is_cut_in_the_middle_of_a_transfer_ends_it(bench: &mut Bench) -> hil::Result {
+    let agent = bench.agent()?;
+    let before = agent.about().boot.clone();
+    let folder = tempfile::tempdir()?;
+    let local = folder.path().join("much");
+    // More than all buffers in between hold.
+    std::fs::File::create(&local)?.set_len(16 << 20)?;
+    let mut cut = None;
+    let result = agent.put(&local, "/tmp/much", &mut |here, _| {
+        if here > 64 << 10 && cut.is_none() {
+            cut = Some((Instant::now(), bench.cut_power()));
+        }
+    });
+    let (when, done) = cut.ok_or("the transfer has ended before the power was cut")?;
+    done?;
+    assert!(when.elapsed() < LOSS, "told after {:?}", when.elapsed());
+    match result {
+        Err(Error::Lost { .. } | Error::Unconnected | Error::Trouble(_)) => {}
+        other => return Err(format!("the transfer ended with {other:?}").into()),
+    }
+    boots_again(bench, &before)
+}
+
+hil::main!();
