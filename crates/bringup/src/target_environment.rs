@@ -12,13 +12,17 @@ use crate::repository::Repository;
 
 /// The variables that a test on this bench needs: without them it takes itself to be on a PC, and
 /// every test that needs the board is ignored.
-pub(crate) fn of(repository: &Repository, chosen: &Chosen) -> Result<BTreeMap<String, String>> {
+pub(crate) fn of(
+    repository: &Repository,
+    chosen: &Chosen,
+    place: Place,
+) -> Result<BTreeMap<String, String>> {
     let board = &chosen.board;
     let description = TargetDescription {
         bench: chosen.name.clone(),
         board: board.name.clone(),
         title: board.title.clone(),
-        place: Some(Place::Target),
+        place: Some(place),
         capabilities: board.capabilities.clone(),
         known: repository.boards()?.capabilities().clone(),
     };

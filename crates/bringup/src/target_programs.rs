@@ -26,7 +26,7 @@ const PROGRAM: &str = "bringup-target";
 /// The package whose tests run on the board.
 const TESTS: &str = "on-target";
 
-/// A test binary for the board.
+/// A test binary, for the board or for this PC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TestBinary {
     /// Name of the file in `tests/`.
@@ -137,7 +137,7 @@ fn add_common(command: &mut Command) {
 }
 
 /// A test binary that one of cargo's JSON messages tells of.
-fn test_binary(line: &str) -> Option<TestBinary> {
+pub(crate) fn test_binary(line: &str) -> Option<TestBinary> {
     #[derive(Deserialize)]
     struct Artifact {
         reason: String,

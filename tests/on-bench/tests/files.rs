@@ -36,9 +36,14 @@ fn a_full_disk_is_told_and_nothing_is_left_of_the_file(bench: &mut Bench) -> hil
     // As much as half of it has room: what was left of the file would take it.
     let room = agent.write("/tmp/small/other", &content()[..200 << 10]);
     call_on_board(&agent, &[Call::unmount(point)])?;
-    let error = result.err().ok_or("1 MiB was written to a disk of 256 KiB")?;
+    let error = result
+        .err()
+        .ok_or("1 MiB was written to a disk of 256 KiB")?;
     let told = error.to_string();
-    assert!(matches!(error, Error::Refused(_) | Error::Trouble(_)), "{error:?}");
+    assert!(
+        matches!(error, Error::Refused(_) | Error::Trouble(_)),
+        "{error:?}"
+    );
     assert!(told.contains(path), "{told}");
     assert!(told.contains("No space left on device"), "{told}");
     assert!(left.is_err(), "{} bytes are there", left?.len());

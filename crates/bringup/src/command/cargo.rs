@@ -112,7 +112,7 @@ fn for_the_board(
     if runs {
         let socket = warm::socket_of(repository, chosen);
         enter = enter.env(hil::Bench::VARIABLE, socket);
-        for (name, value) in target_environment::of(repository, chosen)? {
+        for (name, value) in target_environment::of(repository, chosen, hil::Place::Target)? {
             enter = enter.env(&name, value);
         }
     }

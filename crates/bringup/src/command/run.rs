@@ -56,7 +56,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
             warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?.bench
         }
     };
-    for (name, value) in target_environment::of(&repository, &chosen)? {
+    for (name, value) in target_environment::of(&repository, &chosen, hil::Place::Target)? {
         environment.entry(name).or_insert(value);
     }
     let result = bench

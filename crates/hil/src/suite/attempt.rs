@@ -113,8 +113,12 @@ pub fn attempt(
     }))
 }
 
-/// How a test ended; `Err` says why it was not run.
-fn outcome(ended: &Ended, output: &str, limit: Duration) -> Result<Outcome, String> {
+/// How a test ended, from the end of its process and what that wrote.
+///
+/// # Errors
+///
+/// When it was not run, with the reason why it is to be ignored.
+pub fn outcome(ended: &Ended, output: &str, limit: Duration) -> Result<Outcome, String> {
     if ended.timed_out {
         return Ok(Outcome::TimedOut { limit });
     }
@@ -177,7 +181,8 @@ fn ignored_because(output: &str) -> String {
     )
 }
 
-fn notes(output: &str) -> Vec<(String, String)> {
+/// The notes among what a test wrote, as name and value.
+pub fn notes(output: &str) -> Vec<(String, String)> {
     let notes = output.lines().filter_map(|line| line.strip_prefix(NOTE));
     notes
         .filter_map(|note| note.split_once(" = "))

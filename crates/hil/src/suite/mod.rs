@@ -10,6 +10,6 @@ mod attempt;
 mod list;
 mod transcript;
 
-pub use attempt::{Evidence, Setting, attempt, console_lines};
+pub use attempt::{Evidence, Setting, attempt, console_lines, notes, outcome};
 pub use list::list;
 pub use transcript::Transcript;

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use agent_wire::message::Program;
 use hil::suite::{self, Evidence, Setting};
-use hil::{Error, Listed, Lost, Place, State};
+use hil::{Error, Listed, Lost, Place};
 use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId, Trouble, TroubleKind};
 
+use super::on_bench;
 use super::recorder::Recorder;
 use super::summary::Counts;
 use super::tested::Tested;
@@ -55,7 +56,7 @@ impl Run<'_> {
     }
 
     fn on_emulated(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
-        let environment = environment(&self.setup.tools.repository, chosen)?;
+        let told = environment(&self.setup.tools.repository, chosen, Place::Target)?;
         let board = &chosen.board;
         let content = Content {
             board,
@@ -68,27 +69,30 @@ impl Run<'_> {
         };
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
         let mut fixture = emulation::emulated(self.setup, &content, &step)?;
-        let tested = self.tests(chosen, &mut fixture, environment, &step);
+        let tested = self.tests(chosen, &mut fixture, told, &step);
         let counts = tested.map_err(|error| {
             let failure = emulation::failure(&mut fixture, error);
             let log = step.log().display();
             self.blame(chosen, failure)
                 .help(format!("all the board printed is in {log}"))
         });
-        // The tests are over: what the board does now decides nothing.
-        let _ = fixture.reach(State::Off);
         let counts = counts?;
+        let repository = &self.setup.tools.repository;
+        let folder = repository.output().join(&content.folder);
+        let told = environment(repository, chosen, Place::Bench)?;
+        // Whatever comes of them, the board is off afterwards.
+        let counts = counts.plus(on_bench::run(self, fixture, told, &folder, &step)?);
         step.done(&format!("{} tested, powered off", chosen.name));
         Ok(counts)
     }
 
     fn on_described(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
-        let environment = environment(&self.setup.tools.repository, chosen)?;
+        let told = environment(&self.setup.tools.repository, chosen, Place::Target)?;
         let mut bench = warm::take(self.setup, self.built, chosen, Vec::new(), progress)?;
         warm::make_ready(&mut bench, self.built, chosen, progress)
             .map_err(|failure| self.blame(chosen, failure))?;
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
-        let tested = self.tests(chosen, &mut bench, environment, &step);
+        let tested = self.tests(chosen, &mut bench, told, &step);
         let counts = tested.map_err(|error| {
             let error = bench.explain(error);
             self.blame(chosen, warm::trouble(chosen, error))
@@ -134,8 +138,12 @@ impl Run<'_> {
 }
 
 /// What the tests are told about the board.
-fn environment(repository: &Repository, chosen: &Chosen) -> Result<BTreeMap<String, String>> {
-    let mut environment = target_environment::of(repository, chosen)?;
+fn environment(
+    repository: &Repository,
+    chosen: &Chosen,
+    place: Place,
+) -> Result<BTreeMap<String, String>> {
+    let mut environment = target_environment::of(repository, chosen, place)?;
     environment.insert("RUST_BACKTRACE".to_owned(), "0".to_owned());
     Ok(environment)
 }
@@ -323,7 +331,7 @@ impl Session<'_> {
     }
 }
 
-fn is_wanted(test: &Listed, filters: &[String]) -> bool {
+pub(super) fn is_wanted(test: &Listed, filters: &[String]) -> bool {
     filters.is_empty() || filters.iter().any(|filter| test.name.contains(filter))
 }
 
@@ -351,7 +359,7 @@ fn outcome_of(error: &Error) -> Outcome {
 }
 
 /// What is shown of an attempt that failed.
-fn failure_text(name: &str, attempt: &Attempt) -> String {
+pub(super) fn failure_text(name: &str, attempt: &Attempt) -> String {
     let mut text = format!("\n---- {name} ----\n");
     let reason = attempt.reason().unwrap_or_default();
     // Writing to a string cannot fail.
