@@ -127,6 +127,11 @@ impl Arriving {
         self.here
     }
 
+    /// Where it is to be.
+    pub(super) fn path(&self) -> &Path {
+        &self.wanted.path
+    }
+
     /// Takes the next part; whether it was the last.
     pub(super) fn take(&mut self, offset: u64, bytes: &[u8]) -> anyhow::Result<bool> {
         let result = self.take_part(offset, bytes);

@@ -291,8 +291,9 @@ fn data(number: u32, offset: u64, bytes: &[u8], replies: &Replies, session: &mut
     if let Ok(false) = taken {
         return;
     }
+    let attempt = format!("cannot put {}", arriving.path().display());
     session.arriving.remove(&number);
-    replies.done("cannot put the file", taken.map(drop));
+    replies.done(attempt, taken.map(drop));
 }
 
 /// Time since the kernel started, by the clock that its log uses.
