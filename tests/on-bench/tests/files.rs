@@ -29,16 +29,16 @@ fn a_full_disk_is_told_and_nothing_is_left_of_the_file(bench: &mut Bench) -> hil
     let point = "/tmp/small";
     // Its folder is made for a file.
     agent.write("/tmp/small/below", b"")?;
-    call_on_board(&agent, &[Call::mount_tmpfs(point, "size=256k")])?;
+    call_on_board(&agent, &[Call::mount_tmpfs(point, "size=64k")])?;
     let path = "/tmp/small/file";
-    let result = agent.write(path, &content());
+    let result = agent.write(path, &content()[..256 << 10]);
     let left = agent.read(path);
-    // As much as half of it has room: what was left of the file would take it.
-    let room = agent.write("/tmp/small/other", &content()[..200 << 10]);
+    // What was left of the file would take the room of this one.
+    let room = agent.write("/tmp/small/other", &content()[..48 << 10]);
     call_on_board(&agent, &[Call::unmount(point)])?;
     let error = result
         .err()
-        .ok_or("1 MiB was written to a disk of 256 KiB")?;
+        .ok_or("256 KiB were written to a disk of 64 KiB")?;
     let told = error.to_string();
     assert!(
         matches!(error, Error::Refused(_) | Error::Trouble(_)),
