@@ -12,7 +12,8 @@ fn content() -> Vec<u8> {
     hashes.flatten().collect()
 }
 
-#[hil::test]
+// Over a serial port this takes half a minute.
+#[hil::test(timeout = "2 min")]
 fn a_mebibyte_comes_back_as_it_went(bench: &mut Bench) -> hil::Result {
     let agent = bench.agent()?;
     let sent = content();
