@@ -33,12 +33,6 @@ pub(crate) fn driver_on_board() -> String {
     format!("{MODULE_FOLDER}/{}", module::FILE)
 }
 
-/// Where it is on a board with a system of its own, which would load what is in `/lib/modules` by
-/// itself once `depmod` has seen it.
-pub(crate) fn driver_on_own_system() -> String {
-    format!("/run/bringup/{}", module::FILE)
-}
-
 /// What an emulated board is to hold.
 #[derive(Debug)]
 pub(crate) struct Content<'a> {

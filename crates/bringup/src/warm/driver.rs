@@ -4,7 +4,7 @@
 
 use hil::{Bench, Error, State};
 
-use crate::emulation::{driver_on_board, driver_on_own_system};
+use crate::emulation::driver_on_board;
 use crate::module::Built;
 
 /// Puts the driver on the board, if it is another one there, and loads it anew.
@@ -50,7 +50,7 @@ fn put_under_test(bench: &mut Bench, built: &Built, note: &dyn Fn(&str)) -> Resu
 
 fn load_on_own_system(bench: &mut Bench, built: &Built) -> Result<(), Error> {
     let agent = bench.agent()?;
-    let path = driver_on_own_system();
+    let path = driver_on_board();
     agent.put(&built.stripped, &path, &mut |_, _| {})?;
     agent.put_under_test(vec![path])
 }
