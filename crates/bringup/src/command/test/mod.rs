@@ -49,7 +49,7 @@ pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
     let mut results = on_all(&run, &chosen, progress);
     let is_whole = options.bench.is_empty() && options.board.is_empty();
     if is_whole {
-        results.extend(stand_in::test(&run, progress));
+        results.extend(stand_in::test(&run, options.set_up.choices(), progress));
     }
     let report = recorder.finish(&options.reports)?;
     for (name, result) in results {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The tests on a board that is reached as one on a desk is: by a serial port, which the agent shares
-//! with the kernel's messages, and a command that switches it.
+//! The tests on a board that is reached as one on a desk is, and switched by a command: once by a
+//! serial port, which the agent shares with the kernel's messages, and once by a remote login.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +12,45 @@ use board_spec::{Board, SerialUse};
 use super::on_board::{KERNEL_ARGUMENTS, Run};
 use super::summary::Counts;
 use crate::failure::Result;
+use crate::login::Login;
 use crate::progress::Progress;
+use crate::setup::Choices;
 use crate::stand_in::{Parts, StandIn};
 use crate::{benches, warm};
 
-/// What its bench is called.
-const NAME: &str = "serial-console";
+/// How the board is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    SerialConsole,
+    RemoteLogin,
+}
 
-/// Runs all tests on it, if there is a board whose only serial port is its console.
-pub(super) fn test(run: &Run<'_>, progress: &Progress) -> Option<(String, Result<Counts>)> {
+impl By {
+    /// What the bench is called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::SerialConsole => "serial-console",
+            Self::RemoteLogin => "remote-login",
+        }
+    }
+}
+
+/// Runs all tests in each way, if there is a board whose only serial port is its console.
+pub(super) fn test(
+    run: &Run<'_>,
+    choices: Choices,
+    progress: &Progress,
+) -> Vec<(String, Result<Counts>)> {
     let boards = run.setup.tools.repository.boards();
-    let boards = boards.ok()?.all().ok()?;
-    let board = boards.into_iter().find(shares_its_console)?;
-    Some((NAME.to_owned(), test_on(board, run, progress)))
+    let boards = boards.ok().and_then(|boards| boards.all().ok());
+    let board = boards.into_iter().flatten().find(shares_its_console);
+    let test = |board: Board, by: By| {
+        let tested = test_on(board, by, run, choices, progress);
+        (by.name().to_owned(), tested)
+    };
+    let ways = [By::SerialConsole, By::RemoteLogin];
+    let all = board.iter().flat_map(|board| ways.map(|by| (board, by)));
+    all.map(|(board, by)| test(board.clone(), by)).collect()
 }
 
 fn shares_its_console(board: &Board) -> bool {
@@ -32,20 +58,31 @@ fn shares_its_console(board: &Board) -> bool {
     qemu.is_some_and(|qemu| !qemu.serial.contains(&SerialUse::Agent))
 }
 
-fn test_on(board: Board, run: &Run<'_>, progress: &Progress) -> Result<Counts> {
+fn test_on(
+    board: Board,
+    by: By,
+    run: &Run<'_>,
+    choices: Choices,
+    progress: &Progress,
+) -> Result<Counts> {
+    let name = by.name();
     let repository = &run.setup.tools.repository;
-    let folder = run.setup.output_folder(&format!("stand-in/{NAME}"))?;
+    let folder = run.setup.output_folder(&format!("stand-in/{name}"))?;
+    let login = match by {
+        By::SerialConsole => None,
+        By::RemoteLogin => Some(Login::prepare(run.setup, choices, &folder, progress)?),
+    };
     let step = progress.step("stand-in", &format!("preparing {}", board.title))?;
     let parts = Parts {
         module: &run.built.stripped,
         agent: &run.programs.agent,
         programs: run.programs.tests.iter().map(|t| t.path.clone()).collect(),
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
-        login: None,
+        login: login.as_ref(),
     };
-    let stand_in = StandIn::new(run.setup, board, parts, NAME, &folder, &step)?;
+    let stand_in = StandIn::new(run.setup, board, parts, name, &folder, &step)?;
     step.done("it stands in for one on a desk");
-    let chosen = benches::in_file(repository, stand_in.path(), NAME)?;
+    let chosen = benches::in_file(repository, stand_in.path(), name)?;
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let board = scope.spawn(|| stand_in.run(|| is_over.load(Ordering::Relaxed)));
