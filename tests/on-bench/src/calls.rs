@@ -171,7 +171,7 @@ mod tests {
         let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
         let low = (word(120) >> 5) & 0xFFFF;
         let high = (word(124) >> 5) & 0xFFFF;
-        let at = ((high << 16 | low) - BASE) as usize;
+        let at = (((high << 16) | low) - BASE) as usize;
         assert_eq!(&file[at..], b"/mnt\0");
     }
 }
