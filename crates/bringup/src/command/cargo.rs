@@ -103,6 +103,8 @@ fn for_the_board(
     let platform = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU";
     enter = enter
         .env("CARGO_BUILD_TARGET", "aarch64-unknown-linux-gnu")
+        // What only a debugger on the PC reads need not go over a serial line.
+        .env("CARGO_PROFILE_DEV_STRIP", "debuginfo")
         .env(&format!("{platform}_LINKER"), "aarch64-linux-gnu-gcc")
         .env(
             &format!("{platform}_RUSTFLAGS"),

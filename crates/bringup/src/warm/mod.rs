@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a board stays on without a run.
 const IDLE: Duration = Duration::from_secs(300);
 
+/// This very program, also after cargo has built another in its place (`proc_pid_exe(5)`).
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Where the server of a bench is reached.
 pub(crate) fn socket_of(repository: &Repository, chosen: &Chosen) -> PathBuf {
     folder(repository, chosen).join("bench.socket")
@@ -188,7 +191,7 @@ fn key(setup: &Setup, chosen: &Chosen) -> Result<String> {
     }
     stamp = stamp.text(&format!("{:?}", chosen.description));
     // Another build of this program may serve differently.
-    let program = std::env::current_exe().and_then(|path| path.metadata());
+    let program = std::fs::metadata(THIS_PROGRAM);
     let program = program.and_then(|metadata| metadata.modified());
     Ok(stamp.text(&format!("{program:?}")).key())
 }
@@ -229,8 +232,7 @@ fn start(folder: &Path, order: &Order, claims: &[Lock]) -> Result<()> {
     let unwritable = || format!("cannot write {}", log.display());
     let output = File::create(&log).or_environment(unwritable)?;
     let errors = output.try_clone().or_environment(unwritable)?;
-    let program = std::env::current_exe().or_environment(|| "cannot find this program")?;
-    let mut server = Command::new(program);
+    let mut server = Command::new(THIS_PROGRAM);
     claim::hand_on(&mut server, claims)?;
     let mut server = server
         .args(["bench", "serve"])
