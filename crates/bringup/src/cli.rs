@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Cargo(Cargo),
     /// Show a board's console and type at it.
     Console(OneBench),
-    /// The boards that are on.
+    /// The benches of this PC.
     #[command(subcommand)]
     Bench(Bench),
     /// Check what this PC has and lacks, with the command that mends each problem.
