@@ -9,6 +9,7 @@ use crate::archive::{Archive, Package};
 use crate::cache::Cache;
 use crate::failure::Result;
 use crate::kernel::Lock;
+use crate::kernel::obtain::Obtain;
 use crate::progress::Progress;
 use crate::stamp::sha256_of;
 use crate::toolbox::Toolbox;
@@ -87,6 +88,16 @@ fn qualified(package: &Package) -> String {
 impl FakeDebian {
     /// The one symbol that its kernels export.
     pub(crate) const SYMBOL: &str = "_RNvCsA_6kernel1f";
+
+    /// What gets packages from it.
+    pub(crate) fn obtain(&self) -> Obtain<'_> {
+        Obtain {
+            toolbox: &self.toolbox,
+            cache: &self.cache,
+            progress: &self.progress,
+            mirror: || Ok("http://mirror.example/debian".to_owned()),
+        }
+    }
 
     /// An archive without packages.
     pub(crate) fn new() -> Self {

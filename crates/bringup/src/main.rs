@@ -22,6 +22,7 @@ mod host;
 mod initramfs;
 mod kernel;
 mod lock;
+mod lock_file;
 mod login;
 mod mirror;
 mod module;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{Package, is_word};
 use crate::exit::Exit;
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Result};
+use crate::lock_file;
 use crate::stamp::Stamp;
 
 /// What stands at the top of the file.
@@ -17,6 +18,9 @@ const HEADER: &str = "\
 # The kernel that kmod is built for and boards boot. Written by `cargo bringup kernel update`.
 
 ";
+
+/// How a lock file comes about that is missing or wrong.
+const HELP: &str = "`cargo bringup kernel update` writes a new one";
 
 /// A kernel and the packages that make it up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,39 +42,20 @@ pub(crate) struct Lock {
 impl Lock {
     /// Reads the lock file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .or_fail(Exit::Refused, || format!("cannot read {}", path.display()))
-            .map_err(|failure| failure.help("`cargo bringup kernel update` writes a new one"))?;
-        let lock: Self = toml::from_str(&text)
-            .or_fail(Exit::Refused, || {
-                format!("cannot understand {}", path.display())
-            })
-            .map_err(|failure| failure.help("`cargo bringup kernel update` writes a new one"))?;
-        lock.check(path)?;
-        Ok(lock)
+        lock_file::read(path, HELP, Self::fault)
     }
 
     /// Names become paths and arguments: they must look like what they are.
-    fn check(&self, path: &Path) -> Result<()> {
+    fn fault(&self) -> Option<String> {
         let mut words = [&self.suite, &self.series, &self.release].into_iter();
         let word = words.find(|word| !is_word(word));
         let fault = word.map(|word| format!("{word:?} is no name or version"));
-        match fault.or_else(|| self.packages.iter().find_map(Package::fault)) {
-            None => Ok(()),
-            Some(fault) => {
-                let what = format!("{}: {fault}", path.display());
-                Err(Failure::new(Exit::Refused, what))
-            }
-        }
+        fault.or_else(|| self.packages.iter().find_map(Package::fault))
     }
 
     /// Writes the lock file, whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let unwritable = || format!("cannot write {}", path.display());
-        let text = toml::to_string(self).or_environment(unwritable)?;
-        let partial = path.with_extension("lock.partial");
-        std::fs::write(&partial, format!("{HEADER}{text}")).or_environment(unwritable)?;
-        std::fs::rename(&partial, path).or_environment(unwritable)
+        lock_file::write(path, HEADER, self)
     }
 
     /// What distinguishes this kernel from all others.
@@ -90,7 +75,7 @@ impl Lock {
                 Exit::Refused,
                 format!("the lock file names no package {prefix}*"),
             )
-            .help("`cargo bringup kernel update` writes a new lock file")
+            .help(HELP)
         })
     }
 }

@@ -138,15 +138,6 @@ mod tests {
 
     const LOCKED: &str = "7.3.4+deb13-arm64";
 
-    fn obtain(debian: &FakeDebian) -> Obtain<'_> {
-        Obtain {
-            toolbox: &debian.toolbox,
-            cache: &debian.cache,
-            progress: &debian.progress,
-            mirror: || Ok("http://mirror.example/debian".to_owned()),
-        }
-    }
-
     /// An archive that has replaced the locked kernel, and the newest one of its series, which is
     /// ready in the cache.
     fn rotated() -> (FakeDebian, Lock, Lock) {
@@ -170,7 +161,7 @@ mod tests {
         let lock = debian.offer_kernel(LOCKED, "7.3");
         debian.offer_kernel("7.3.10+deb13-arm64", "7.3");
         // That it cannot be made ready, because nothing plays `make`, comes after the fetching.
-        obtain(&debian).kernel(&lock, true).unwrap_err();
+        debian.obtain().kernel(&lock, true).unwrap_err();
         assert!(has_fetched(&debian, &lock));
     }
 
@@ -180,14 +171,14 @@ mod tests {
         let lock = debian.offer_kernel(LOCKED, "7.3");
         debian.fail_update("no network");
         debian.cache.folder(&prepare::entry_name(&lock)).unwrap();
-        let kernel = obtain(&debian).kernel(&lock, true).unwrap();
+        let kernel = debian.obtain().kernel(&lock, true).unwrap();
         assert_eq!(kernel.release(), LOCKED);
     }
 
     #[test]
     fn the_newest_of_the_same_series_takes_the_place_of_one_that_is_gone() {
         let (debian, lock, newest) = rotated();
-        let kernel = obtain(&debian).kernel(&lock, false).unwrap();
+        let kernel = debian.obtain().kernel(&lock, false).unwrap();
         assert_eq!(kernel.release(), newest.release);
         assert!(has_fetched(&debian, &newest));
         let remembered = debian.cache.entry(&substitute_name(&lock));
@@ -197,17 +188,17 @@ mod tests {
     #[test]
     fn what_took_its_place_is_remembered_but_not_for_locked() {
         let (debian, lock, newest) = rotated();
-        obtain(&debian).kernel(&lock, false).unwrap();
+        debian.obtain().kernel(&lock, false).unwrap();
         debian.fail_update("no network");
-        let kernel = obtain(&debian).kernel(&lock, false).unwrap();
+        let kernel = debian.obtain().kernel(&lock, false).unwrap();
         assert_eq!(kernel.release(), newest.release);
-        obtain(&debian).kernel(&lock, true).unwrap_err();
+        debian.obtain().kernel(&lock, true).unwrap_err();
     }
 
     #[test]
     fn locked_refuses_any_other_kernel() {
         let (debian, lock, newest) = rotated();
-        let failure = obtain(&debian).kernel(&lock, true).unwrap_err();
+        let failure = debian.obtain().kernel(&lock, true).unwrap_err();
         assert_eq!(failure.exit(), Exit::Refused);
         assert!(failure.summary().contains("no longer has"), "{failure}");
         assert!(!has_fetched(&debian, &newest));
@@ -224,7 +215,7 @@ mod tests {
         debian.withdraw(&lock.packages[2..3]);
         debian.offer(&changed);
         for locked in [false, true] {
-            let failure = obtain(&debian).kernel(&lock, locked).unwrap_err();
+            let failure = debian.obtain().kernel(&lock, locked).unwrap_err();
             assert_eq!(failure.exit(), Exit::Environment);
             let summary = failure.summary();
             assert!(summary.contains(&changed.package.sha256), "{summary}");

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Archive, Package};
+use crate::archive::{Archive, Package, is_word};
 use crate::exit::Exit;
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Result};
+use crate::lock_file;
 use crate::stamp::Stamp;
 
 /// What stands at the top of the file.
@@ -36,30 +37,20 @@ pub(crate) struct Lock {
 impl Lock {
     /// Reads a lock file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let refused = |failure: Failure| failure.help(HELP);
-        let text = std::fs::read_to_string(path)
-            .or_fail(Exit::Refused, || format!("cannot read {}", path.display()))
-            .map_err(refused)?;
-        let unreadable = || format!("cannot understand {}", path.display());
-        let lock: Self = toml::from_str(&text)
-            .or_fail(Exit::Refused, unreadable)
-            .map_err(refused)?;
-        match lock.packages.iter().find_map(Package::fault) {
-            None => Ok(lock),
-            Some(fault) => {
-                let what = format!("{}: {fault}", path.display());
-                Err(refused(Failure::new(Exit::Refused, what)))
-            }
+        lock_file::read(path, HELP, Self::fault)
+    }
+
+    /// Names become paths and arguments: they must look like what they are.
+    fn fault(&self) -> Option<String> {
+        if !is_word(&self.suite) {
+            return Some(format!("{:?} is no name of a suite", self.suite));
         }
+        self.packages.iter().find_map(Package::fault)
     }
 
     /// Writes the lock file, whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let unwritable = || format!("cannot write {}", path.display());
-        let text = toml::to_string(self).or_environment(unwritable)?;
-        let partial = path.with_extension("lock.partial");
-        std::fs::write(&partial, format!("{HEADER}{text}")).or_environment(unwritable)?;
-        std::fs::rename(&partial, path).or_environment(unwritable)
+        lock_file::write(path, HEADER, self)
     }
 
     /// The newest version of each of these packages.
@@ -125,6 +116,10 @@ mod tests {
             lock.write(&path).unwrap();
             assert_eq!(Lock::read(&path).unwrap_err().exit(), Exit::Refused);
         }
+        let mut lock = lock();
+        lock.suite = "-oDir=/tmp".into();
+        lock.write(&path).unwrap();
+        assert_eq!(Lock::read(&path).unwrap_err().exit(), Exit::Refused);
     }
 
     #[test]

@@ -133,15 +133,6 @@ mod tests {
     use super::*;
     use crate::fake_debian::FakeDebian;
 
-    fn obtain(debian: &FakeDebian) -> Obtain<'_> {
-        Obtain {
-            toolbox: &debian.toolbox,
-            cache: &debian.cache,
-            progress: &debian.progress,
-            mirror: || Ok("http://mirror.example/debian".to_owned()),
-        }
-    }
-
     /// Offers one version of all packages, each of which holds a file with the version, and
     /// returns what locks them.
     fn offer(debian: &FakeDebian, version: &str) -> Lock {
@@ -165,10 +156,10 @@ mod tests {
     fn what_the_lock_file_names_is_taken_and_needs_no_network_the_second_time() {
         let debian = FakeDebian::new();
         let lock = offer(&debian, "1");
-        let folder = ensure(&obtain(&debian), &lock, true).unwrap();
+        let folder = ensure(&debian.obtain(), &lock, true).unwrap();
         assert_eq!(version_in(&folder), "1");
         debian.fail_update("no network");
-        assert_eq!(ensure(&obtain(&debian), &lock, true).unwrap(), folder);
+        assert_eq!(ensure(&debian.obtain(), &lock, true).unwrap(), folder);
     }
 
     #[test]
@@ -177,15 +168,15 @@ mod tests {
         let lock = offer(&debian, "1");
         debian.withdraw(&lock.packages);
         offer(&debian, "2");
-        let failure = ensure(&obtain(&debian), &lock, true).unwrap_err();
+        let failure = ensure(&debian.obtain(), &lock, true).unwrap_err();
         assert_eq!(failure.exit(), Exit::Refused);
         assert!(failure.summary().contains("busybox-static 1"), "{failure}");
-        let folder = ensure(&obtain(&debian), &lock, false).unwrap();
+        let folder = ensure(&debian.obtain(), &lock, false).unwrap();
         assert_eq!(version_in(&folder), "2");
         // Which ones is remembered, but not for --locked.
         debian.fail_update("no network");
-        assert_eq!(ensure(&obtain(&debian), &lock, false).unwrap(), folder);
-        ensure(&obtain(&debian), &lock, true).unwrap_err();
+        assert_eq!(ensure(&debian.obtain(), &lock, false).unwrap(), folder);
+        ensure(&debian.obtain(), &lock, true).unwrap_err();
     }
 
     #[test]
@@ -193,9 +184,9 @@ mod tests {
         let debian = FakeDebian::new();
         let lock = offer(&debian, "1");
         let path = debian.folder("boards").join("target.lock");
-        assert!(update(&obtain(&debian), "trixie", &path).unwrap());
+        assert!(update(&debian.obtain(), "trixie", &path).unwrap());
         assert_eq!(Lock::read(&path).unwrap(), lock);
-        assert!(!update(&obtain(&debian), "trixie", &path).unwrap());
+        assert!(!update(&debian.obtain(), "trixie", &path).unwrap());
     }
 
     #[test]
@@ -203,7 +194,7 @@ mod tests {
         let debian = FakeDebian::new();
         let lock = offer(&debian, "1");
         debian.withdraw(&lock.packages[3..4]);
-        let failure = ensure(&obtain(&debian), &lock, false).unwrap_err();
+        let failure = ensure(&debian.obtain(), &lock, false).unwrap_err();
         assert!(failure.summary().contains(NAMES[3]), "{failure}");
     }
 }

@@ -161,15 +161,21 @@ mod tests {
 
     use super::*;
 
+    /// The board at the other end of a port.
+    fn connected(port: &SerialPort) -> std::io::Result<UnixStream> {
+        let (board, wire) = UnixStream::pair()?;
+        port.connect(Duplex {
+            reader: Box::new(wire.try_clone()?),
+            writer: Box::new(wire),
+        });
+        Ok(board)
+    }
+
     #[test]
     fn what_is_said_on_one_side_is_heard_on_the_other() {
         let folder = tempfile::tempdir().unwrap();
         let port = SerialPort::new(&folder.path().join("console")).unwrap();
-        let (mut board, wire) = UnixStream::pair().unwrap();
-        port.connect(Duplex {
-            reader: Box::new(wire.try_clone().unwrap()),
-            writer: Box::new(wire),
-        });
+        let mut board = connected(&port).unwrap();
         let name = port.path().to_string_lossy();
         let pc = serialport::new(name, 115_200).timeout(Duration::from_secs(10));
         let mut pc = pc.open_native().unwrap();
@@ -187,11 +193,7 @@ mod tests {
     fn a_board_that_nobody_listens_to_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let port = SerialPort::new(&folder.path().join("console")).unwrap();
-        let (mut board, wire) = UnixStream::pair().unwrap();
-        port.connect(Duplex {
-            reader: Box::new(wire.try_clone().unwrap()),
-            writer: Box::new(wire),
-        });
+        let mut board = connected(&port).unwrap();
         board
             .set_write_timeout(Some(Duration::from_secs(20)))
             .unwrap();
