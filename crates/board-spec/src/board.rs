@@ -2,12 +2,12 @@
 
 //! One board: the typed form of `board.toml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::Error;
+use crate::{Error, Stimulus};
 
 /// One type of board.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,24 @@ pub struct Qemu {
     pub virtio_serial: Vec<SerialUse>,
     /// The network adapter that it can be given.
     pub network: Option<Network>,
+    /// What else is connected with it.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// What can be done to it from outside while it runs, by name. A line has the name that the
+    /// board's kernel knows it by, or else the label of its chip, a colon and its offset there.
+    #[serde(default)]
+    pub stimulus: BTreeMap<String, Stimulus>,
+}
+
+/// A device that QEMU connects with a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Argument of `-device`.
+    pub device: String,
+    /// Names of the modules that drive it, without dependencies.
+    #[serde(default)]
+    pub modules: Vec<String>,
 }
 
 /// A network adapter that QEMU can add to a board.
@@ -206,6 +224,13 @@ impl Board {
             return Some("overlay.dtso has no kernel.device_tree to be merged into".into());
         }
         let qemu = self.qemu.as_ref()?;
+        if let Some(what) = qemu
+            .stimulus
+            .iter()
+            .find_map(|(name, s)| s.contradiction(name))
+        {
+            return Some(what);
+        }
         for (used, what) in [(SerialUse::Console, "console"), (SerialUse::Agent, "agent")] {
             let ports = qemu.serial.iter().chain(&qemu.virtio_serial);
             let count = ports.filter(|port| **port == used).count();

@@ -9,7 +9,9 @@
 mod board;
 mod boards;
 mod error;
+mod stimulus;
 
-pub use board::{Agent, Board, Console, Kernel, Network, Qemu, SerialUse};
+pub use board::{Agent, Board, Console, Device, Kernel, Network, Qemu, SerialUse};
 pub use boards::Boards;
 pub use error::Error;
+pub use stimulus::{Button, Drive, Line, Sensor, Stimulus};

@@ -141,6 +141,8 @@ pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Res
 fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images> {
     let board = content.board;
     let mut names = board.kernel.modules.clone();
+    let devices = board.qemu.iter().flat_map(|qemu| &qemu.devices);
+    names.extend(devices.flat_map(|device| device.modules.clone()));
     names.extend(
         content
             .network()?

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use hil::description::Commands;
+use hil::stimulus::Kind;
 use hil::{Place, TargetDescription};
 
 use crate::benches::Chosen;
@@ -18,14 +20,31 @@ pub(crate) fn of(
     place: Place,
 ) -> Result<BTreeMap<String, String>> {
     let board = &chosen.board;
+    let mut capabilities = board.capabilities.clone();
+    if place == Place::Bench {
+        let kinds = stimulus(chosen).into_iter();
+        capabilities.extend(kinds.map(|kind| kind.capability().to_owned()));
+    }
     let description = TargetDescription {
         bench: chosen.name.clone(),
         board: board.name.clone(),
         title: board.title.clone(),
         place: Some(place),
-        capabilities: board.capabilities.clone(),
+        capabilities,
         known: repository.boards()?.capabilities().clone(),
     };
     let json = serde_json::to_string(&description).unwrap_or_default();
     Ok([(TargetDescription::VARIABLE.to_owned(), json)].into())
+}
+
+/// What the bench can do something to while the board runs.
+fn stimulus(chosen: &Chosen) -> Vec<Kind> {
+    match (&chosen.description, &chosen.board.qemu) {
+        (Some(description), _) => {
+            let stimulus = description.stimulus.values();
+            stimulus.map(Commands::kind).collect()
+        }
+        (None, Some(qemu)) => qemu.stimulus.values().map(Kind::of).collect(),
+        (None, None) => Vec::new(),
+    }
 }

@@ -5,17 +5,22 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use agent_wire::link;
 
 use crate::agent::Ends;
 use crate::console::Line;
 use crate::server::{About, Answer, Request, Trouble, TroubleKind, receive, send, socket};
-use crate::{Agent, Console, Error, Fate, State};
+use crate::stimulus::{Action, Point};
+use crate::{Agent, Console, Error, Fate, Level, State};
 
 /// How long the server may take to hand out a line to the agent of a board that is ready.
 const GREETING: Duration = Duration::from_secs(20);
+
+/// How often a line is looked at that is expected to change.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A board that nobody else uses as long as this exists. When it is dropped without having been
 /// [released](Self::release), the board is switched off: nobody knows in what state it is.
@@ -205,6 +210,81 @@ impl Bench {
     /// When there is none.
     pub fn type_text(&self, bytes: &[u8]) -> Result<(), Error> {
         self.do_it(&Request::Type(bytes.to_vec()))
+    }
+
+    /// What can be done to the board while it runs, by name.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn points(&self) -> Result<Vec<Point>, Error> {
+        match self.ask(&Request::Points)? {
+            Answer::Points(points) => Ok(points),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Drives a line from outside.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such line, or the board is off.
+    pub fn set_level(&self, line: &str, level: Level) -> Result<(), Error> {
+        self.act(line, Action::Set(level)).map(drop)
+    }
+
+    /// The level that a line has, whoever drives it.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such line, or the board is off.
+    pub fn level(&self, line: &str) -> Result<Level, Error> {
+        self.act(line, Action::Look)?
+            .ok_or_else(|| self.unexpected(&Answer::Done))
+    }
+
+    /// Looks at a line until it has a level.
+    ///
+    /// # Errors
+    ///
+    /// When it does not have it in time, the bench has no such line, or the board is off.
+    pub fn expect_level(&self, line: &str, level: Level, limit: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + limit;
+        while self.level(line)? != level {
+            if Instant::now() >= deadline {
+                let name = line.to_owned();
+                return Err(Error::Level { name, level, limit });
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Has a sensor measure something, in the sensor's own unit.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such sensor, it refuses the value, or the board is off.
+    pub fn set_sensor(&self, sensor: &str, value: i64) -> Result<(), Error> {
+        self.act(sensor, Action::Measure(value)).map(drop)
+    }
+
+    /// Presses a button and lets it go.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such button, or the board is off.
+    pub fn press(&self, button: &str) -> Result<(), Error> {
+        self.act(button, Action::Press).map(drop)
+    }
+
+    fn act(&self, name: &str, action: Action) -> Result<Option<Level>, Error> {
+        let name = name.to_owned();
+        match self.ask(&Request::Act { name, action })? {
+            Answer::Done => Ok(None),
+            Answer::Level(level) => Ok(Some(level)),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     /// Gives the board back for the next user, made as it was when its agent had started. When

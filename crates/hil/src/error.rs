@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::Lost;
 use crate::server::{Trouble, TroubleKind};
+use crate::stimulus::{Kind, Level};
 
 /// Why a bench did not do what was asked. Each carries the console's last lines, where they explain
 /// it.
@@ -126,6 +127,34 @@ pub enum Error {
     CommandTimeout {
         /// Its words.
         command: String,
+        /// The bound.
+        limit: Duration,
+    },
+    /// The bench has nothing of this kind and name that something could be done to.
+    #[error("the bench has no {kind} {name}: {there_are}")]
+    NoStimulus {
+        /// What was looked for.
+        kind: Kind,
+        /// The name it was looked for by.
+        name: String,
+        /// What there is instead.
+        there_are: String,
+    },
+    /// Something was not done to the board.
+    #[error("cannot {attempt}: {reason}")]
+    Stimulus {
+        /// What was to be done.
+        attempt: String,
+        /// Why it was not.
+        reason: String,
+    },
+    /// A line has not had a level in time.
+    #[error("the line {name} was not {level} within {:.1} s", limit.as_secs_f64())]
+    Level {
+        /// Its name.
+        name: String,
+        /// The level that it should have.
+        level: Level,
         /// The bound.
         limit: Duration,
     },

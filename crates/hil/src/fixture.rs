@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Ends;
 use crate::server::Boot;
+use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Agent, Console, Error, Fate, Lost};
 
@@ -124,6 +125,11 @@ impl Fixture {
     /// All boots so far, the present one last.
     pub fn boots(&self) -> &[Boot] {
         &self.boots
+    }
+
+    /// What can be done to the board while it runs, if anything.
+    pub fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
+        self.wiring.stimulus()
     }
 
     /// The process that is the board, if it is one.

@@ -40,6 +40,8 @@ pub mod server;
 #[cfg(feature = "bench")]
 pub mod ssh;
 #[cfg(feature = "bench")]
+pub mod stimulus;
+#[cfg(feature = "bench")]
 pub mod suite;
 mod target;
 #[cfg(feature = "bench")]
@@ -61,6 +63,8 @@ pub use fate::{Fate, Lost};
 #[cfg(feature = "bench")]
 pub use fixture::{Fixture, Keyboard, State};
 pub use harness::{Listed, Outcome, Place, TargetDescription, UnknownCapability, expansion};
+#[cfg(feature = "bench")]
+pub use stimulus::Level;
 pub use target::{InVain, Target};
 
 /// A message of the kernel, as [`Target::kernel_log`] returns it.

@@ -4,10 +4,12 @@
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use agent_wire::link;
 
 use crate::Error;
+use crate::stimulus::Stimulus;
 
 /// Both directions of a line.
 pub struct Duplex {
@@ -70,6 +72,11 @@ pub trait Wiring: Debug + Send {
 
     /// What is known of a board that has gone off by itself, if it has.
     fn ended(&mut self) -> Option<Error> {
+        None
+    }
+
+    /// What can be done to the board while it runs, if anything. It works as long as this exists.
+    fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
         None
     }
 

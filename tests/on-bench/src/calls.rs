@@ -19,21 +19,26 @@ const IF_NOT: u32 = 0xB400_0060;
 const NUMBER: u32 = 8;
 
 // include/uapi/asm-generic/unistd.h
+const IOCTL: u16 = 29;
 const UMOUNT2: u16 = 39;
 const MOUNT: u16 = 40;
 const OPENAT: u16 = 56;
+const READ: u16 = 63;
 const WRITE: u16 = 64;
 const EXIT: u16 = 93;
 
-const O_WRONLY: u16 = 1;
+const O_WRONLY: u32 = 1;
+const O_RDWR: u32 = 2;
 
 /// An argument of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument<'a> {
     /// A number.
-    Number(u16),
+    Number(u32),
     /// The address of a text that ends with a zero.
     Text(&'a str),
+    /// The address of a byte of the program's memory.
+    Memory(u32),
 }
 
 /// A system call.
@@ -55,11 +60,50 @@ impl<'a> Call<'a> {
     }
 
     /// `write(2)` of a short text.
-    pub fn write(file: u16, text: &'a str) -> Self {
-        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    pub fn write(file: u32, text: &'a str) -> Self {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let arguments = [
             Argument::Number(file),
             Argument::Text(text),
+            Argument::Number(length),
+        ];
+        Self::new(WRITE, &arguments)
+    }
+
+    /// `openat(2)` for reading and writing.
+    pub fn open(path: &'a str) -> Self {
+        let folder = Argument::Number(0);
+        Self::new(
+            OPENAT,
+            &[folder, Argument::Text(path), Argument::Number(O_RDWR)],
+        )
+    }
+
+    /// `ioctl(2)` with a structure in the program's memory.
+    pub fn ioctl(file: u32, request: u32, at: u32) -> Self {
+        let arguments = [
+            Argument::Number(file),
+            Argument::Number(request),
+            Argument::Memory(at),
+        ];
+        Self::new(IOCTL, &arguments)
+    }
+
+    /// `read(2)` into the program's memory.
+    pub fn read(file: u32, at: u32, length: u32) -> Self {
+        let arguments = [
+            Argument::Number(file),
+            Argument::Memory(at),
+            Argument::Number(length),
+        ];
+        Self::new(READ, &arguments)
+    }
+
+    /// `write(2)` of the program's memory.
+    pub fn write_memory(file: u32, at: u32, length: u32) -> Self {
+        let arguments = [
+            Argument::Number(file),
+            Argument::Memory(at),
             Argument::Number(length),
         ];
         Self::new(WRITE, &arguments)
@@ -90,17 +134,22 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The program that does these calls. It ends with status 0, or 1 with the first that fails.
-pub(crate) fn program(calls: &[Call<'_>]) -> Vec<u8> {
+/// The program that does these calls with this memory. It ends with status 0, or 1 with the first
+/// that fails.
+pub(crate) fn program(calls: &[Call<'_>], memory: &[u8]) -> Vec<u8> {
     let instructions: usize = calls.iter().map(Call::instructions).sum();
     // The end: status 0.
     let instructions = instructions + 3;
-    let mut address = BASE + HEADERS + 4 * u32::try_from(instructions).unwrap_or_default();
+    let memory_address = BASE + HEADERS + 4 * u32::try_from(instructions).unwrap_or_default();
+    // Whatever structure begins there is aligned.
+    let memory_address = memory_address.next_multiple_of(8);
+    let mut address = memory_address + u32::try_from(memory.len()).unwrap_or_default();
     let (mut code, mut texts) = (Vec::new(), Vec::new());
     for call in calls {
         for (register, argument) in (0..).zip(&call.arguments) {
             let value = match argument {
-                Argument::Number(number) => u32::from(*number),
+                Argument::Number(number) => *number,
+                Argument::Memory(at) => memory_address + at,
                 Argument::Text(text) => {
                     let here = address;
                     texts.extend(text.bytes().chain([0]));
@@ -117,6 +166,8 @@ pub(crate) fn program(calls: &[Call<'_>]) -> Vec<u8> {
     let length = u64::from(address - BASE);
     let mut file = headers(length);
     file.extend(code.into_iter().flat_map(u32::to_le_bytes));
+    file.resize((memory_address - BASE) as usize, 0);
+    file.extend(memory);
     file.extend(texts);
     file
 }
@@ -144,8 +195,8 @@ fn headers(length: u64) -> Vec<u8> {
     file.extend(0_u32.to_le_bytes());
     let sizes: [u16; 6] = [64, 56, 1, 64, 0, 0];
     file.extend(sizes.into_iter().flat_map(u16::to_le_bytes));
-    // PT_LOAD, readable and executable.
-    file.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    // PT_LOAD, readable, writable and executable.
+    file.extend([1, 0, 0, 0, 7, 0, 0, 0]);
     let base = u64::from(BASE);
     for value in [0, base, base, length, length, 0x1_0000] {
         file.extend(value.to_le_bytes());
@@ -159,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_file_is_as_long_as_its_headers_say() {
-        let file = program(&[Call::open_to_write("/x"), Call::write(3, "c")]);
+        let file = program(&[Call::open_to_write("/x"), Call::write(3, "c")], b"");
         let length = u64::from_le_bytes(file[96..104].try_into().unwrap());
         assert_eq!(length, file.len() as u64);
         assert!(file.ends_with(b"/x\0c\0"));
@@ -167,11 +218,22 @@ mod tests {
 
     #[test]
     fn a_text_is_where_its_address_says() {
-        let file = program(&[Call::unmount("/mnt")]);
+        let file = program(&[Call::unmount("/mnt")], b"");
         let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
         let low = (word(120) >> 5) & 0xFFFF;
         let high = (word(124) >> 5) & 0xFFFF;
         let at = (((high << 16) | low) - BASE) as usize;
         assert_eq!(&file[at..], b"/mnt\0");
+    }
+    #[test]
+    fn memory_is_where_its_address_says_and_aligned() {
+        let file = program(&[Call::read(3, 2, 4)], b"memory");
+        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        // The second argument: after the two instructions of the first.
+        let low = (word(128) >> 5) & 0xFFFF;
+        let high = (word(132) >> 5) & 0xFFFF;
+        let address = (high << 16) | low;
+        assert_eq!((address - 2) % 8, 0);
+        assert_eq!(&file[(address - BASE) as usize..], b"mory");
     }
 }

@@ -3,10 +3,12 @@
 //! What the tests of a bench have in common: programs for the board that need no compiler.
 
 mod calls;
+pub mod gpio;
 
 use std::time::Duration;
 
 use agent_wire::message::Program;
+use hil::agent::Process;
 use hil::{Agent, Bench, Error, State};
 
 pub use calls::{Argument, Call};
@@ -26,17 +28,41 @@ const PATH: &str = "/tmp/calls";
 ///
 /// When the board is lost meanwhile, or one of the calls failed.
 pub fn call_on_board(agent: &Agent, calls: &[Call<'_>]) -> hil::Result {
-    let folder = tempfile::tempdir()?;
-    let local = folder.path().join("calls");
-    std::fs::write(&local, calls::program(calls))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&local, mode)?;
-    agent.put(&local, PATH, &mut |_, _| {})?;
-    let output = agent.start(program(&[PATH]))?.output()?;
+    call_with_memory(agent, calls, &[]).map(drop)
+}
+
+/// Does these system calls in a process on the board that has this memory, and returns what it has
+/// written to standard output.
+///
+/// # Errors
+///
+/// When the board is lost meanwhile, or one of the calls failed.
+pub fn call_with_memory(agent: &Agent, calls: &[Call<'_>], memory: &[u8]) -> hil::Result<Vec<u8>> {
+    let output = start_calls(agent, calls, memory)?.output()?;
     if !output.success() {
         return Err(format!("the calls {calls:?} ended with {:?}", output.ended).into());
     }
-    Ok(())
+    Ok(output.stdout)
+}
+
+/// Starts a process on the board that does these system calls with this memory.
+///
+/// # Errors
+///
+/// When the board is lost, or the process cannot be started.
+pub fn start_calls(agent: &Agent, calls: &[Call<'_>], memory: &[u8]) -> hil::Result<Process> {
+    let folder = tempfile::tempdir()?;
+    let local = folder.path().join("calls");
+    std::fs::write(&local, calls::program(calls, memory))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&local, mode)?;
+    agent.put(&local, PATH, &mut |_, _| {})?;
+    let program = Program {
+        // It may wait for what never comes.
+        has_input: true,
+        ..program(&[PATH])
+    };
+    Ok(agent.start(program)?)
 }
 
 /// Has the kernel do what a key of `Documentation/admin-guide/sysrq.rst` stands for, and returns

@@ -4,10 +4,12 @@
 //! names.
 
 mod command;
+mod hands;
 mod line;
 mod reconnect;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,10 +17,12 @@ use agent_wire::link;
 use board_spec::Board;
 
 use self::command::run;
+use self::hands::Hands;
 use self::line::Address;
 use self::reconnect::Reconnecting;
 use crate::description::{AgentPath, BenchDescription, Power};
 use crate::ssh::Login;
+use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
 
@@ -152,6 +156,11 @@ impl Wiring for Described {
             }
         }
     }
+
+    fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
+        Some(Arc::new(Hands(self.description.stimulus.clone())))
+    }
+
     fn ended(&mut self) -> Option<Error> {
         match &mut self.agent {
             Agent::Login(login) => login.ended(),

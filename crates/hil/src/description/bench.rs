@@ -2,11 +2,12 @@
 
 //! One bench.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Port;
+use super::{Commands, Port};
 use crate::ssh;
 
 /// How long a board may take to boot, unless its bench says otherwise: seconds.
@@ -33,6 +34,9 @@ pub struct BenchDescription {
     pub console: Option<Port>,
     /// How the agent is reached.
     pub agent: AgentPath,
+    /// What can be done to the board while it runs, by name.
+    #[serde(default)]
+    pub stimulus: BTreeMap<String, Commands>,
     /// How long the board may take from power-on until its agent answers, seconds.
     #[serde(default = "boot_seconds")]
     pub boot_seconds: u64,
@@ -166,16 +170,21 @@ impl BenchDescription {
     }
 
     /// What the types cannot rule out.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
+    pub(super) fn contradiction(&self) -> Option<String> {
         if self.agent == AgentPath::Console && self.console.is_none() {
-            return Some("agent.on_console is true, but there is no console");
+            return Some("agent.on_console is true, but there is no console".into());
         }
         let words = self.power.iter().flat_map(|power| [&power.on, &power.off]);
         if words.into_iter().any(Vec::is_empty) {
-            return Some("power.on and power.off must name a program");
+            return Some("power.on and power.off must name a program".into());
+        }
+        let stimulus = self.stimulus.iter();
+        let of_stimulus = stimulus.filter_map(|(name, commands)| commands.contradiction(name));
+        if let Some(what) = of_stimulus.into_iter().next() {
+            return Some(what);
         }
         match &self.agent {
-            AgentPath::Ssh(settings) => settings.contradiction(),
+            AgentPath::Ssh(settings) => settings.contradiction().map(Into::into),
             AgentPath::Console | AgentPath::Port(_) => None,
         }
     }

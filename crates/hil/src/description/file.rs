@@ -95,7 +95,7 @@ impl Benches {
         for (name, bench) in &file.bench {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             let what = if name.is_empty() || !name.chars().all(is_plain) {
-                Some("its name has other characters than letters, digits, . _ -")
+                Some("its name has other characters than letters, digits, . _ -".to_owned())
             } else {
                 bench.contradiction()
             };
@@ -103,7 +103,7 @@ impl Benches {
                 return Err(Trouble::Contradiction {
                     path: path.to_owned(),
                     bench: name.clone(),
-                    what: what.to_owned(),
+                    what,
                 });
             }
         }

@@ -18,12 +18,20 @@
 //!
 //! [bench.desk.agent]
 //! on_console = true
+//!
+//! [bench.desk.stimulus.GPIO17.line]
+//! high = ["gpioset", "--toggle", "0", "button=1"]
+//! low = ["gpioset", "--toggle", "0", "button=0"]
+//! level = ["gpioget", "--numeric", "led"]
 //! ```
 
 mod bench;
 mod file;
 mod port;
+mod stimulus;
 
 pub use bench::{AgentPath, BenchDescription, Power};
 pub use file::{Benches, Trouble};
 pub use port::Port;
+pub(crate) use stimulus::VALUE;
+pub use stimulus::{Button, Commands, Line, Sensor};

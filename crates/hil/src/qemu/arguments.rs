@@ -36,6 +36,7 @@ pub struct Forward {
 pub(super) const CONSOLE_FD: i32 = 10;
 pub(super) const AGENT_FD: i32 = 11;
 pub(super) const MONITOR_FD: i32 = 12;
+pub(super) const QTEST_FD: i32 = 13;
 
 /// What the monitor calls a board's network.
 const NETWORK: &str = "network";
@@ -69,10 +70,13 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
         ("console", CONSOLE_FD),
         ("agent", AGENT_FD),
         ("monitor", MONITOR_FD),
+        ("qtest", QTEST_FD),
     ] {
         option("-chardev", format!("socket,id={name},fd={fd}"));
     }
     option("-object", "monitor-qmp,id=qmp,chardev=monitor".into());
+    option("-qtest", "chardev:qtest".into());
+    option("-qtest-log", "none".into());
     // Where the network stands in for the agent's port, that is not connected.
     let chardev = |port: SerialUse| match port {
         SerialUse::Console => Some("console"),
@@ -94,6 +98,9 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
             "-device",
             format!("virtserialport,chardev={name},name={port}"),
         );
+    }
+    for device in &qemu.devices {
+        option("-device", device.device.clone());
     }
     option("-kernel", images.kernel.display().to_string());
     option("-initrd", images.initramfs.display().to_string());

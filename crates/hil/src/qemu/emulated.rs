@@ -5,11 +5,14 @@
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Arc;
 
 use agent_wire::link;
 use board_spec::Board;
 
+use super::stimulus::{Hands, Running};
 use super::{Images, Machine};
+use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
 
@@ -23,6 +26,7 @@ pub struct Emulated {
     images: Images,
     console: Console,
     machine: Option<Machine>,
+    running: Running,
 }
 
 impl fmt::Debug for Emulated {
@@ -50,6 +54,7 @@ impl Emulated {
             images,
             console,
             machine: None,
+            running: Running::default(),
         }
     }
 }
@@ -61,7 +66,9 @@ impl Wiring for Emulated {
 
     fn power_on(&mut self) -> Result<(), Error> {
         let command = (self.launch)();
-        self.machine = Some(Machine::start(command, &self.board, &self.images)?);
+        let running = self.running.clone();
+        let machine = Machine::start(command, &self.board, &self.images, running)?;
+        self.machine = Some(machine);
         Ok(())
     }
 
@@ -99,6 +106,12 @@ impl Wiring for Emulated {
             stderr,
             console: self.console.last(),
         })
+    }
+
+    fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
+        let how = self.board.qemu.as_ref()?.stimulus.clone();
+        let running = self.running.clone();
+        Some(Arc::new(Hands { how, running }))
     }
 
     fn pid(&self) -> Option<u32> {

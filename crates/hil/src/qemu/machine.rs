@@ -14,8 +14,10 @@ use board_spec::Board;
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::Images;
-use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, arguments};
+use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, QTEST_FD, arguments};
 use super::monitor::Monitor;
+use super::qtest::Qtest;
+use super::stimulus::{Channels, Running};
 use crate::Error;
 
 /// How long the emulator may take to end by itself before it is killed.
@@ -25,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Machine {
     process: Child,
-    monitor: Monitor,
+    running: Running,
     stderr: Option<JoinHandle<String>>,
     console: Option<UnixStream>,
     agent: Option<UnixStream>,
@@ -60,19 +62,24 @@ fn spawn_anchored(mut program: Command) -> Result<(Child, Anchor), Error> {
 }
 
 impl Machine {
-    /// Switches `board` on. `program` runs `qemu-system-aarch64`, wherever that is installed, and
+    /// Switches `board` on. Who stimulates it finds its channels in `running`. `program` runs `qemu-system-aarch64`, wherever that is installed, and
     /// must hand on the file descriptors it inherits; the arguments are added here.
     ///
     /// # Errors
     ///
     /// When the board has no emulation or the process cannot be started.
-    pub fn start(mut program: Command, board: &Board, images: &Images) -> Result<Self, Error> {
+    pub(super) fn start(
+        mut program: Command,
+        board: &Board,
+        images: &Images,
+        running: Running,
+    ) -> Result<Self, Error> {
         let qemu = board.qemu.as_ref().ok_or_else(|| Error::NotEmulated {
             board: board.name.clone(),
         })?;
         let mut pairs = Vec::new();
         let mut mappings = Vec::new();
-        for child_fd in [CONSOLE_FD, AGENT_FD, MONITOR_FD] {
+        for child_fd in [CONSOLE_FD, AGENT_FD, MONITOR_FD, QTEST_FD] {
             let (ours, theirs) = UnixStream::pair().map_err(Error::Channel)?;
             let parent_fd = OwnedFd::from(theirs);
             mappings.push(FdMapping {
@@ -88,9 +95,12 @@ impl Machine {
             .stderr(Stdio::piped())
             .fd_mappings(mappings)
             .map_err(|collision| Error::Channel(io::Error::other(collision)))?;
-        let [console, agent, monitor] = <[UnixStream; 3]>::try_from(pairs)
+        let [console, agent, monitor, qtest] = <[UnixStream; 4]>::try_from(pairs)
             .map_err(|_| Error::Channel(io::Error::other("a channel is missing")))?;
-        let monitor = Monitor::new(monitor).map_err(Error::Channel)?;
+        let channels = Channels {
+            monitor: Monitor::new(monitor).map_err(Error::Channel)?,
+            qtest: Qtest::new(qtest).map_err(Error::Channel)?,
+        };
         let (mut process, anchor) = spawn_anchored(program)?;
         let stderr = process.stderr.take().map(|mut pipe| {
             thread::spawn(move || {
@@ -100,9 +110,10 @@ impl Machine {
                 String::from_utf8_lossy(&text).into_owned()
             })
         });
+        *running.lock() = Some(channels);
         Ok(Self {
             process,
-            monitor,
+            running,
             stderr,
             console: Some(console),
             agent: Some(agent),
@@ -136,8 +147,10 @@ impl Machine {
     ///
     /// When the process cannot be waited for.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
-        // A process that has ended already refuses the command, and that is fine.
-        let _ = self.monitor.quit();
+        if let Some(mut channels) = self.running.lock().take() {
+            // A process that has ended already refuses the command, and that is fine.
+            let _ = channels.monitor.quit();
+        }
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait()? {

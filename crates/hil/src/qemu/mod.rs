@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! QEMU as a bench: power is a process, console and agent are sockets.
+//! QEMU as a bench: power is a process, console and agent are sockets,
+//! stimulus goes by its monitor and its test channel.
 //!
 //! Every channel is one half of a socket pair that the emulator inherits. So there are no socket
 //! files to place, to guard or to leave behind, nothing is said before somebody listens, and the
@@ -15,6 +16,8 @@ mod arguments;
 mod emulated;
 mod machine;
 mod monitor;
+mod qtest;
+mod stimulus;
 
 pub use arguments::{Forward, Images};
 pub use emulated::Emulated;

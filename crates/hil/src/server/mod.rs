@@ -21,6 +21,7 @@ use std::time::Duration;
 use self::holder::Holder;
 pub use self::protocol::{About, Boot, Trouble, TroubleKind};
 pub(crate) use self::protocol::{Answer, Line, Request, receive, send};
+use crate::stimulus::{self, Action, Point, Stimulus};
 use crate::{Console, Error, Fixture, Keyboard, State};
 
 /// How often a user who waits is told for whom.
@@ -47,6 +48,8 @@ struct Bench {
     fixture: Mutex<Fixture>,
     console: Console,
     keyboard: Keyboard,
+    /// Apart from the fixture: a button can be pressed while the board boots.
+    stimulus: Option<Arc<dyn Stimulus>>,
     holder: Holder,
     stop: AtomicBool,
 }
@@ -64,6 +67,7 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
         settings,
         console: fixture.console().clone(),
         keyboard: fixture.keyboard().clone(),
+        stimulus: fixture.stimulus(),
         fixture: Mutex::new(fixture),
         holder: Holder::new(),
         stop: AtomicBool::new(false),
@@ -111,6 +115,7 @@ impl Bench {
                 Request::Hold { who } if hold.is_none() => self.hold(user, &who, hold)?,
                 Request::About => Answer::About(self.about()),
                 Request::State => Answer::State(self.fixture().state()),
+                Request::Points => Answer::Points(self.points()),
                 Request::Mark => Answer::Mark(self.console.mark()),
                 Request::Console { since } => Answer::Lines(self.lines(since)),
                 Request::Watch => return self.watch(user),
@@ -125,6 +130,7 @@ impl Bench {
                 Request::Reach(state) => done(self.fixture().reach(state)),
                 Request::CutPower => done(self.fixture().cut_power()),
                 Request::Explain => self.explain(),
+                Request::Act { name, action } => self.act(&name, action),
                 Request::Release { reload_modules } => {
                     let token = hold.take();
                     // He need not wait for it; the next one does.
@@ -196,6 +202,23 @@ impl Bench {
             text: line.text,
         };
         lines.map(line).collect()
+    }
+
+    fn points(&self) -> Vec<Point> {
+        let stimulus = self.stimulus.iter();
+        stimulus.flat_map(|stimulus| stimulus.points()).collect()
+    }
+
+    fn act(&self, name: &str, action: Action) -> Answer {
+        let acted = match &self.stimulus {
+            Some(stimulus) => stimulus.act(name, action),
+            None => Err(stimulus::unknown(&[], name, action.kind())),
+        };
+        match acted {
+            Ok(Some(level)) => Answer::Level(level),
+            Ok(None) => Answer::Done,
+            Err(error) => Answer::Failed(Trouble::from(&error)),
+        }
     }
 
     fn explain(&self) -> Answer {

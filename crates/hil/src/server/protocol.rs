@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::stimulus::{Action, Level, Point};
 use crate::{Error, Lost, State};
 
 /// The longest message, in bytes.
@@ -54,6 +55,15 @@ pub(crate) enum Request {
         /// From [`Answer::Held`].
         token: u64,
     },
+    /// What can be done to the board while it runs? [`Answer::Points`].
+    Points,
+    /// Do something to it: [`Answer::Done`], or [`Answer::Level`] of a line that was looked at.
+    Act {
+        /// The point's name.
+        name: String,
+        /// What is done.
+        action: Action,
+    },
     /// The hold ends in good order: the board stays on for the next user. [`Answer::Done`].
     Release {
         /// Whether the modules under test are loaded anew, because something went wrong with them.
@@ -86,6 +96,10 @@ pub(crate) enum Answer {
     Mark(u64),
     /// To [`Request::Console`].
     Lines(Vec<Line>),
+    /// To [`Request::Points`].
+    Points(Vec<Point>),
+    /// The level of a line.
+    Level(Level),
     /// It could not be done.
     Failed(Trouble),
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Commands that do something to a board while it runs: words, run without a shell.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stimulus::Kind;
+
+/// What stands in a command for the value that a sensor is to measure.
+pub(crate) const VALUE: &str = "{}";
+
+/// One thing that can be done to a board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Commands {
+    /// A line of the board: from outside that is a line of something else.
+    Line(Line),
+    /// A sensor, by what heats, lights or moves it.
+    Sensor(Sensor),
+    /// A button, by what is connected in parallel with it.
+    Button(Button),
+}
+
+/// What does something to a line; either half may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Drives it high.
+    #[serde(default)]
+    pub high: Vec<String>,
+    /// Drives it low.
+    #[serde(default)]
+    pub low: Vec<String>,
+    /// Prints `0` or `1`, as `gpioget --numeric` does.
+    #[serde(default)]
+    pub level: Vec<String>,
+}
+
+/// What has a sensor measure something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sensor {
+    /// `{}` in it is the value.
+    pub set: Vec<String>,
+}
+
+/// What presses a button.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Button {
+    /// Presses it and lets it go.
+    pub press: Vec<String>,
+}
+
+impl Commands {
+    /// What it is done to.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Line(_) => Kind::Line,
+            Self::Sensor(_) => Kind::Sensor,
+            Self::Button(_) => Kind::Button,
+        }
+    }
+
+    /// What the types cannot rule out.
+    pub(super) fn contradiction(&self, name: &str) -> Option<String> {
+        let what = match self {
+            Self::Line(line) if line.high.is_empty() != line.low.is_empty() => {
+                "needs both line.high and line.low, or neither"
+            }
+            Self::Line(line) if line.high.is_empty() && line.level.is_empty() => {
+                "has no command: line.high and line.low, line.level"
+            }
+            Self::Sensor(sensor) if !sensor.set.iter().any(|word| word.contains(VALUE)) => {
+                "has no {} in sensor.set where the value goes"
+            }
+            Self::Button(button) if button.press.is_empty() => "has no command in button.press",
+            _ => return None,
+        };
+        Some(format!("stimulus.{name} {what}"))
+    }
+}
