@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use hil::description::Commands;
-use hil::stimulus::Kind;
+use board_spec::Board;
+use hil::stimulus::{Kind, Point};
 use hil::{Place, TargetDescription};
 
 use crate::benches::Chosen;
@@ -20,10 +20,23 @@ pub(crate) fn of(
     place: Place,
 ) -> Result<BTreeMap<String, String>> {
     let board = &chosen.board;
+    let boards = repository.boards()?;
+    let mut known = boards.capabilities().clone();
     let mut capabilities = board.capabilities.clone();
     if place == Place::Bench {
-        let kinds = stimulus(chosen).into_iter();
-        capabilities.extend(kinds.map(|kind| kind.capability().to_owned()));
+        // A test may require a line, a sensor or a button by its name, too.
+        for other in boards.all().unwrap_or_default() {
+            known.extend(stimulus_of(&other).into_iter().map(meaning));
+        }
+        let stimulus = match &chosen.description {
+            Some(description) => description.stimulus(),
+            None => stimulus_of(board),
+        };
+        for point in stimulus {
+            capabilities.insert(point.kind.capability().to_owned());
+            capabilities.insert(point.name.clone());
+            known.extend([meaning(point)]);
+        }
     }
     let description = TargetDescription {
         bench: chosen.name.clone(),
@@ -31,20 +44,25 @@ pub(crate) fn of(
         title: board.title.clone(),
         place: Some(place),
         capabilities,
-        known: repository.boards()?.capabilities().clone(),
+        known,
     };
     let json = serde_json::to_string(&description).unwrap_or_default();
     Ok([(TargetDescription::VARIABLE.to_owned(), json)].into())
 }
 
-/// What the bench can do something to while the board runs.
-fn stimulus(chosen: &Chosen) -> Vec<Kind> {
-    match (&chosen.description, &chosen.board.qemu) {
-        (Some(description), _) => {
-            let stimulus = description.stimulus.values();
-            stimulus.map(Commands::kind).collect()
-        }
-        (None, Some(qemu)) => qemu.stimulus.values().map(Kind::of).collect(),
-        (None, None) => Vec::new(),
-    }
+/// What can be done to a board that is emulated.
+fn stimulus_of(board: &Board) -> Vec<Point> {
+    let qemu = board.qemu.iter();
+    let stimulus = qemu.flat_map(|qemu| &qemu.stimulus);
+    let point = |(name, stimulus): (&String, &board_spec::Stimulus)| Point {
+        name: name.clone(),
+        kind: Kind::of(stimulus),
+    };
+    stimulus.map(point).collect()
+}
+
+/// What a name means that a test may require.
+fn meaning(point: Point) -> (String, String) {
+    let meaning = format!("a {} of the bench", point.kind);
+    (point.name, meaning)
 }

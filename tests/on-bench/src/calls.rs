@@ -11,6 +11,11 @@ const BASE: u32 = 0x40_0000;
 const HEADERS: u32 = 64 + 56;
 
 const SVC: u32 = 0xD400_0001;
+/// `mov x19, x0`: a call leaves that as it is.
+const KEEP: u32 = 0xAA00_03F3;
+/// `mov x0, x19`
+const KEPT: u32 = 0xAA13_03E0;
+const NOP: u32 = 0xD503_201F;
 /// `lsr x0, x0, #63`: 1 if the call failed.
 const FAILED: u32 = 0xD37F_FC00;
 /// `cbz x0, +12`: over the two instructions of the exit.
@@ -26,6 +31,8 @@ const OPENAT: u16 = 56;
 const READ: u16 = 63;
 const WRITE: u16 = 64;
 const EXIT: u16 = 93;
+const KILL: u16 = 129;
+const GETPPID: u16 = 173;
 
 const O_WRONLY: u32 = 1;
 const O_RDWR: u32 = 2;
@@ -39,6 +46,8 @@ pub enum Argument<'a> {
     Text(&'a str),
     /// The address of a byte of the program's memory.
     Memory(u32),
+    /// What the call before has returned.
+    Result,
 }
 
 /// A system call.
@@ -109,6 +118,16 @@ impl<'a> Call<'a> {
         Self::new(WRITE, &arguments)
     }
 
+    /// `getppid(2)`.
+    pub fn parent() -> Self {
+        Self::new(GETPPID, &[])
+    }
+
+    /// `kill(2)` of the process that the call before has returned.
+    pub fn signal_it(signal: u32) -> Self {
+        Self::new(KILL, &[Argument::Result, Argument::Number(signal)])
+    }
+
     /// `mount(2)` of a tmpfs with these options.
     pub fn mount_tmpfs(point: &'a str, options: &'a str) -> Self {
         let kind = Argument::Text("tmpfs");
@@ -130,7 +149,7 @@ impl<'a> Call<'a> {
 
     /// How many instructions it takes, with the look whether it failed.
     fn instructions(&self) -> usize {
-        2 * self.arguments.len() + 1 + 1 + 1 + 1 + 2
+        2 * self.arguments.len() + 1 + 1 + 1 + 1 + 1 + 2
     }
 }
 
@@ -148,6 +167,10 @@ pub(crate) fn program(calls: &[Call<'_>], memory: &[u8]) -> Vec<u8> {
     for call in calls {
         for (register, argument) in (0..).zip(&call.arguments) {
             let value = match argument {
+                Argument::Result => {
+                    code.extend([KEPT | register, NOP]);
+                    continue;
+                }
                 Argument::Number(number) => *number,
                 Argument::Memory(at) => memory_address + at,
                 Argument::Text(text) => {
@@ -159,7 +182,7 @@ pub(crate) fn program(calls: &[Call<'_>], memory: &[u8]) -> Vec<u8> {
             };
             code.extend(load(register, value));
         }
-        code.extend([movz(NUMBER, call.number), SVC, FAILED, IF_NOT]);
+        code.extend([movz(NUMBER, call.number), SVC, KEEP, FAILED, IF_NOT]);
         code.extend([movz(NUMBER, EXIT), SVC]);
     }
     code.extend([movz(0, 0), movz(NUMBER, EXIT), SVC]);

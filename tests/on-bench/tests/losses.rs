@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hil::server::TroubleKind;
 use hil::{Bench, Error};
-use on_bench::{LOSS, boots_again, press_sysrq};
+use on_bench::{Call, LOSS, boots_again, call_on_board, press_sysrq};
 
 #[hil::test]
 fn a_kernel_panic_is_told_with_what_the_console_said(bench: &mut Bench) -> hil::Result {
@@ -48,6 +48,41 @@ fn a_board_that_restarts_by_itself_is_lost_and_not_hung(bench: &mut Bench) -> hi
         other => return Err(format!("{other:?} is no loss").into()),
     }
     boots_again(bench, &before)
+}
+
+#[hil::test(requires("freeze"))]
+fn a_board_that_hangs_is_lost_by_its_silence(bench: &mut Bench) -> hil::Result {
+    let agent = bench.agent()?;
+    let before = agent.about().boot.clone();
+    bench.press("freeze")?;
+    let begun = Instant::now();
+    let error = agent
+        .read("/proc/uptime")
+        .err()
+        .ok_or("a board that stands still answers")?;
+    assert!(
+        begun.elapsed() < LOSS + LOSS / 4,
+        "told after {:?}",
+        begun.elapsed()
+    );
+    let told = bench.explain(error).to_string();
+    assert!(told.contains("silent"), "{told}");
+    boots_again(bench, &before)
+}
+
+#[hil::test]
+fn an_agent_that_is_killed_is_back(bench: &mut Bench) -> hil::Result {
+    let agent = bench.agent()?;
+    let (is_init, before) = (agent.about().is_init, agent.about().boot.clone());
+    let killed = call_on_board(&agent, &[Call::parent(), Call::signal_it(9)]);
+    if is_init {
+        // kill(2): init gets no signal that it has no handler for.
+        return killed;
+    }
+    killed.err().ok_or("an agent that was killed answers")?;
+    // The same boot, another agent.
+    assert_eq!(bench.agent()?.about().boot, before);
+    Ok(())
 }
 
 #[hil::test]

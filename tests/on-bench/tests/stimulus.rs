@@ -104,14 +104,13 @@ fn measured_by(agent: &hil::Agent) -> Option<i64> {
     values.into_iter().next()
 }
 
-#[hil::test(requires("stimulus-button"))]
+#[hil::test(requires("power-button"))]
 fn a_button_that_the_bench_presses_is_an_event_on_the_board(bench: &mut Bench) -> hil::Result {
     // struct input_event of include/uapi/linux/input.h: after the time, type, code and value.
     const EVENT: usize = 24;
     const EV_KEY: u16 = 1;
     const KEY_POWER: u16 = 116;
 
-    let name = first(bench, Kind::Button)?;
     let agent = bench.agent()?;
     let length = u32::try_from(EVENT)?;
     let calls = [
@@ -121,7 +120,7 @@ fn a_button_that_the_bench_presses_is_an_event_on_the_board(bench: &mut Bench) -
         Call::write_memory(1, 0, length),
     ];
     let waits = gpio::ready(start_calls(&agent, &calls, &[0; EVENT])?)?;
-    bench.press(&name)?;
+    bench.press("power-button")?;
     let event = waits.output()?.stdout;
     let number = |at: usize| Some(u16::from_le_bytes(event.get(at..at + 2)?.try_into().ok()?));
     assert_eq!(

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Commands, Port};
 use crate::ssh;
+use crate::stimulus::Point;
 
 /// How long a board may take to boot, unless its bench says otherwise: seconds.
 const BOOT_SECONDS: u64 = 120;
@@ -167,6 +168,15 @@ impl BenchDescription {
         all.sort();
         all.dedup();
         all
+    }
+
+    /// What can be done to the board while it runs.
+    pub fn stimulus(&self) -> Vec<Point> {
+        let point = |(name, commands): (&String, &Commands)| Point {
+            name: name.clone(),
+            kind: commands.kind(),
+        };
+        self.stimulus.iter().map(point).collect()
     }
 
     /// What the types cannot rule out.
