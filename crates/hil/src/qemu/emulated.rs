@@ -11,7 +11,7 @@ use agent_wire::link;
 use board_spec::Board;
 
 use super::stimulus::{Hands, Running};
-use super::{Images, Machine};
+use super::{Images, Machine, wire};
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
@@ -79,7 +79,10 @@ impl Wiring for Emulated {
 
     fn console(&mut self) -> Result<Option<Duplex>, Error> {
         let console = self.machine.as_mut().and_then(Machine::take_console);
-        console.map(duplex).transpose()
+        let is_shared = self.board.agent.port == self.board.console.device;
+        let is_agents = is_shared && self.images.network.is_none();
+        let line = if is_agents { wire::to_agent } else { duplex };
+        console.map(line).transpose()
     }
 
     fn agent(&mut self) -> Result<AgentLine, Error> {
@@ -87,12 +90,11 @@ impl Wiring for Emulated {
         let agent = agent.ok_or(Error::Unconnected)?;
         // What QEMU's model of a serial port has no room for waits in the socket. That of the
         // guest's terminal is another matter.
-        let line = if self.board.agent_is_serial() {
-            link::Line::SERIAL
+        Ok(if self.board.agent_is_serial() {
+            AgentLine::Own(wire::to_agent(agent)?, link::Line::SERIAL)
         } else {
-            link::Line::STREAM
-        };
-        Ok(AgentLine::Own(duplex(agent)?, line))
+            AgentLine::Own(duplex(agent)?, link::Line::STREAM)
+        })
     }
 
     fn ended(&mut self) -> Option<Error> {

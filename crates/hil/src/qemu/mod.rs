@@ -18,6 +18,7 @@ mod machine;
 mod monitor;
 mod qtest;
 mod stimulus;
+mod wire;
 
 pub use arguments::{Forward, Images};
 pub use emulated::Emulated;
