@@ -260,6 +260,10 @@ pub(crate) struct StandIn {
     #[arg(long, value_name = "WORD")]
     pub(crate) kernel_argument: Vec<String>,
 
+    /// A byte on its serial lines is lost, doubled or garbled with one chance in so many.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) bad_line: Option<u32>,
+
     #[command(flatten)]
     pub(crate) set_up: SetUp,
 

@@ -2,11 +2,13 @@
 
 //! An emulated board that is reached like one on a desk.
 //!
-//! Its serial ports are pseudo-terminals, a remote login is served at a port of this PC, its power switch is a file that a command writes, and
-//! nothing that only an emulator has is there. A board that restarts goes on, as a real one does.
+//! Its serial ports are pseudo-terminals, a remote login is served at a port of this PC, its power
+//! switch is a file that a command writes, and nothing that only an emulator has is there. Its
+//! cable to the agent can be pulled, and be a bad one. A board that restarts goes on, as a real one does.
 
-mod power;
 mod serial;
+mod switch;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -17,8 +19,8 @@ use hil::qemu::Emulated;
 use hil::wiring::{AgentLine, Wiring as _};
 use hil::{Console, Fate};
 
-use self::power::Switch;
 use self::serial::SerialPort;
+use self::switch::Switch;
 use crate::emulation::{Content, Emulation};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
@@ -40,6 +42,7 @@ pub(crate) struct StandIn {
     agent: Option<SerialPort>,
     switch: Switch,
     is_on: bool,
+    cable: Switch,
     path: PathBuf,
 }
 
@@ -53,6 +56,8 @@ pub(crate) struct Parts<'a> {
     /// Programs that the board has already.
     pub(crate) programs: Vec<PathBuf>,
     pub(crate) kernel_arguments: Vec<String>,
+    /// A byte on its serial lines is harmed with one chance in so many.
+    pub(crate) bad_line: Option<u32>,
     /// A remote login, in place of a port for the agent: nothing of the kit's is on the board then.
     pub(crate) login: Option<&'a Login>,
 }
@@ -85,13 +90,15 @@ impl StandIn {
         let log = Console::new(Fate::default(), None);
         let shares_console = board.agent.port == board.console.device;
         let has_port = parts.login.is_none() && !shares_console;
-        let agent = has_port.then(|| SerialPort::new(&folder.join("agent")));
+        let port = |name| SerialPort::new(&folder.join(name), parts.bad_line);
+        let agent = has_port.then(|| port("agent"));
         let mut stand_in = Self {
             board: emulation.board(board.clone(), log),
-            console: SerialPort::new(&folder.join("console"))?,
+            console: port("console")?,
             agent: agent.transpose()?,
-            switch: Switch::new(&folder)?,
+            switch: Switch::new(&folder, "power", false)?,
             is_on: false,
+            cable: Switch::new(&folder, "cable", true)?,
             path: PathBuf::new(),
         };
         stand_in.path = describe(&folder, name, &board, &stand_in, parts.login)?;
@@ -114,6 +121,11 @@ impl StandIn {
 
     /// Does what the switch says.
     fn look(&mut self) -> Result<()> {
+        let cable_is_in = self.cable.is_on();
+        self.agent
+            .as_mut()
+            .unwrap_or(&mut self.console)
+            .plug(cable_is_in)?;
         match (self.is_on, self.switch.is_on()) {
             (false, true) => self.switch_on(),
             (true, false) => {
@@ -182,11 +194,14 @@ fn describe(
         (None, None) => "]\non_console = true\n".to_owned(),
     };
     let [on, off] = ["on", "off"].map(|state| stand_in.switch.command(state));
+    let [put_in, pull] = ["on", "off"].map(|state| stand_in.cable.line(state));
     let text = format!(
         "[bench.{name}]\nboard = {:?}\n\n[bench.{name}.power]\non = {on:?}\noff = {off:?}\n\n\
-         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent{agent}",
+         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent{agent}\n\
+         [bench.{name}.stimulus.cable.button]\npress = [\"sh\", \"-c\", {:?}]\n",
         board.name,
         stand_in.console.path(),
+        format!("{pull} && sleep 1 && {put_in}"),
     );
     let unwritable = || format!("cannot write {}", path.display());
     // Whoever waits for the file finds it whole.

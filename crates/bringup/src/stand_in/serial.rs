@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -20,21 +20,28 @@ use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::ttyname;
 
+use super::wire::Wire;
 use crate::failure::{OrFail, Result};
 
 /// How long a byte waits for somebody to take it.
 const LOST: Duration = Duration::from_millis(300);
 
+/// How often a port that nothing comes from looks whether it has been pulled.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Where what is sent to the board goes, while it has power.
 type ToBoard = Arc<Mutex<Option<Box<dyn Write + Send>>>>;
+
+/// The adapter's side of a port that is plugged in.
+type Adapter = Arc<Mutex<Option<Arc<File>>>>;
 
 /// A serial port.
 pub(super) struct SerialPort {
     path: PathBuf,
-    /// The adapter's side.
-    adapter: File,
+    bad_line: Option<u32>,
+    adapter: Adapter,
     /// The PC's side. As long as it is open, the other knows no hangup.
-    _pc: File,
+    pc: Option<File>,
     to_board: ToBoard,
 }
 
@@ -47,24 +54,17 @@ impl std::fmt::Debug for SerialPort {
 }
 
 impl SerialPort {
-    /// A port of this name.
-    pub(super) fn new(path: &Path) -> Result<Self> {
-        let failed = || format!("cannot make the serial port {}", path.display());
-        let (adapter, pc, name) = pseudo_terminal().or_environment(failed)?;
-        if path.is_symlink() {
-            std::fs::remove_file(path).or_environment(failed)?;
-        }
-        std::os::unix::fs::symlink(name, path).or_environment(failed)?;
-        let to_board = ToBoard::default();
-        let from_pc = adapter.try_clone().or_environment(failed)?;
-        let board = to_board.clone();
-        thread::spawn(move || carry_to_board(from_pc, &board));
-        Ok(Self {
+    /// A port of this name, plugged in. A byte on its line is harmed with one chance in so many.
+    pub(super) fn new(path: &Path, bad_line: Option<u32>) -> Result<Self> {
+        let mut port = Self {
             path: path.to_owned(),
-            adapter,
-            _pc: pc,
-            to_board,
-        })
+            bad_line,
+            adapter: Adapter::default(),
+            pc: None,
+            to_board: ToBoard::default(),
+        };
+        port.plug(true)?;
+        Ok(port)
     }
 
     /// Its name on this PC.
@@ -75,20 +75,51 @@ impl SerialPort {
     /// Connects it with a board that has been switched on.
     pub(super) fn connect(&self, board: Duplex) {
         let Duplex { reader, writer } = board;
-        self.set(Some(writer));
-        if let Ok(adapter) = self.adapter.try_clone() {
-            thread::spawn(move || carry_from_board(reader, adapter));
-        }
+        *lock(&self.to_board) = Some(writer);
+        let (adapter, wire) = (self.adapter.clone(), Wire::new(self.bad_line, 2));
+        thread::spawn(move || carry_from_board(reader, &adapter, wire));
     }
 
     /// The board is without power.
     pub(super) fn disconnect(&self) {
-        self.set(None);
+        *lock(&self.to_board) = None;
     }
 
-    fn set(&self, board: Option<Box<dyn Write + Send>>) {
-        *self.to_board.lock().unwrap_or_else(PoisonError::into_inner) = board;
+    /// Plugs it into the PC, or pulls it, unless that is so already.
+    pub(super) fn plug(&mut self, is_in: bool) -> Result<()> {
+        if is_in == self.pc.is_some() {
+            return Ok(());
+        }
+        let failed = || format!("cannot make the serial port {}", self.path.display());
+        if self.path.is_symlink() {
+            std::fs::remove_file(&self.path).or_environment(failed)?;
+        }
+        if !is_in {
+            *lock(&self.adapter) = None;
+            self.pc = None;
+            return Ok(());
+        }
+        let (adapter, pc, name) = pseudo_terminal().or_environment(failed)?;
+        std::os::unix::fs::symlink(name, &self.path).or_environment(failed)?;
+        let adapter = Arc::new(adapter);
+        let (from_pc, board) = (Arc::downgrade(&adapter), self.to_board.clone());
+        let wire = Wire::new(self.bad_line, 1);
+        thread::spawn(move || carry_to_board(&from_pc, &board, wire));
+        *lock(&self.adapter) = Some(adapter);
+        self.pc = Some(pc);
+        Ok(())
     }
+}
+
+impl Drop for SerialPort {
+    fn drop(&mut self) {
+        // Its name would soon be that of another terminal.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Both sides and the name of the PC's, which changes no byte. The adapter's never waits.
@@ -108,16 +139,19 @@ fn wait(port: &File, what: PollFlags, limit: PollTimeout) -> bool {
     poll(&mut asked, limit).is_ok_and(|ready| ready > 0)
 }
 
-fn carry_to_board(mut from: File, board: &ToBoard) {
+/// Carries until the port is pulled.
+fn carry_to_board(from: &Weak<File>, board: &ToBoard, mut wire: Wire) {
+    let look = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
     let mut buffer = [0; 4096];
-    loop {
-        wait(&from, PollFlags::POLLIN, PollTimeout::NONE);
-        match from.read(&mut buffer) {
+    while let Some(from) = from.upgrade() {
+        if !wait(&from, PollFlags::POLLIN, look) {
+            continue;
+        }
+        match (&*from).read(&mut buffer) {
             Ok(length) => {
-                let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
-                let written = board
-                    .as_mut()
-                    .map(|board| board.write_all(&buffer[..length]));
+                let arrived = wire.carry(&buffer[..length]);
+                let mut board = lock(board);
+                let written = board.as_mut().map(|board| board.write_all(&arrived));
                 if matches!(written, Some(Err(_))) {
                     *board = None;
                 }
@@ -128,7 +162,8 @@ fn carry_to_board(mut from: File, board: &ToBoard) {
     }
 }
 
-fn carry_from_board(mut from: Box<dyn Read + Send>, mut to: File) {
+/// Carries until the board is off. Where no port is plugged in, it goes nowhere.
+fn carry_from_board(mut from: Box<dyn Read + Send>, adapter: &Adapter, mut wire: Wire) {
     let mut buffer = [0; 4096];
     let limit = PollTimeout::try_from(LOST).unwrap_or(PollTimeout::ZERO);
     // Once somebody has not listened, nobody waits for him any more.
@@ -140,13 +175,17 @@ fn carry_from_board(mut from: Box<dyn Read + Send>, mut to: File) {
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(_) => return,
         };
-        let mut left = &buffer[..length];
+        let arrived = wire.carry(&buffer[..length]);
+        let Some(to) = lock(adapter).clone() else {
+            continue;
+        };
+        let mut left = arrived.as_slice();
         while !left.is_empty() && wait(&to, PollFlags::POLLOUT, patience) {
             patience = limit;
-            match to.write(left) {
+            match (&*to).write(left) {
                 Ok(written) => left = &left[written..],
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(_) => return,
+                Err(_) => break,
             }
         }
         if !left.is_empty() {
@@ -174,7 +213,7 @@ mod tests {
     #[test]
     fn what_is_said_on_one_side_is_heard_on_the_other() {
         let folder = tempfile::tempdir().unwrap();
-        let port = SerialPort::new(&folder.path().join("console")).unwrap();
+        let port = SerialPort::new(&folder.path().join("console"), None).unwrap();
         let mut board = connected(&port).unwrap();
         let name = port.path().to_string_lossy();
         let pc = serialport::new(name, 115_200).timeout(Duration::from_secs(10));
@@ -192,11 +231,40 @@ mod tests {
     #[test]
     fn a_board_that_nobody_listens_to_goes_on() {
         let folder = tempfile::tempdir().unwrap();
-        let port = SerialPort::new(&folder.path().join("console")).unwrap();
+        let port = SerialPort::new(&folder.path().join("console"), None).unwrap();
         let mut board = connected(&port).unwrap();
         board
             .set_write_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         board.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    }
+
+    #[test]
+    fn a_port_that_was_pulled_is_gone_and_another_one_when_it_is_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut port = SerialPort::new(&folder.path().join("agent"), None).unwrap();
+        let mut board = connected(&port).unwrap();
+        let open = |port: &SerialPort| {
+            let name = port.path().to_string_lossy().into_owned();
+            let pc = serialport::new(name, 115_200).timeout(Duration::from_secs(10));
+            pc.open_native()
+        };
+        let mut pc = open(&port).unwrap();
+        port.plug(false).unwrap();
+        // Whoever has it open is told.
+        assert!(matches!(pc.read(&mut [0]), Err(_) | Ok(0)));
+        assert!(open(&port).is_err());
+        board.write_all(b"nobody hears that").unwrap();
+        thread::sleep(Duration::from_millis(100));
+        port.plug(true).unwrap();
+        let mut pc = open(&port).unwrap();
+        board.write_all(b"again").unwrap();
+        let mut heard = [0; 5];
+        pc.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"again");
+        pc.write_all(b"yes").unwrap();
+        let mut heard = [0; 3];
+        board.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"yes");
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn run(options: &Options, progress: &Progress) -> Result<Exit> {
         agent: &agent,
         programs: options.pack.clone(),
         kernel_arguments: options.kernel_argument.clone(),
+        bad_line: options.bad_line,
         login: login.as_ref(),
     };
     let title = board.title.clone();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The tests on a board that is reached as one on a desk is, and switched by a command: once by a
-//! serial port, which the agent shares with the kernel's messages, and once by a remote login.
+//! serial port, which the agent shares with the kernel's messages, once by a remote login, and once
+//! by a serial port that loses, doubles and garbles bytes.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +19,15 @@ use crate::setup::Choices;
 use crate::stand_in::{Parts, StandIn};
 use crate::{benches, warm};
 
+/// On a bad line, a byte is lost, doubled or garbled with one chance in so many.
+const BAD_LINE: u32 = 2000;
+
 /// How the board is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     SerialConsole,
     RemoteLogin,
+    BadLine,
 }
 
 impl By {
@@ -31,6 +36,7 @@ impl By {
         match self {
             Self::SerialConsole => "serial-console",
             Self::RemoteLogin => "remote-login",
+            Self::BadLine => "bad-line",
         }
     }
 }
@@ -48,7 +54,7 @@ pub(super) fn test(
         let tested = test_on(board, by, run, choices, progress);
         (by.name().to_owned(), tested)
     };
-    let ways = [By::SerialConsole, By::RemoteLogin];
+    let ways = [By::SerialConsole, By::RemoteLogin, By::BadLine];
     let all = board.iter().flat_map(|board| ways.map(|by| (board, by)));
     all.map(|(board, by)| test(board.clone(), by)).collect()
 }
@@ -69,7 +75,7 @@ fn test_on(
     let repository = &run.setup.tools.repository;
     let folder = run.setup.output_folder(&format!("stand-in/{name}"))?;
     let login = match by {
-        By::SerialConsole => None,
+        By::SerialConsole | By::BadLine => None,
         By::RemoteLogin => Some(Login::prepare(run.setup, choices, &folder, progress)?),
     };
     let step = progress.step("stand-in", &format!("preparing {}", board.title))?;
@@ -78,6 +84,7 @@ fn test_on(
         agent: &run.programs.agent,
         programs: run.programs.tests.iter().map(|t| t.path.clone()).collect(),
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
+        bad_line: (by == By::BadLine).then_some(BAD_LINE),
         login: login.as_ref(),
     };
     let stand_in = StandIn::new(run.setup, board, parts, name, &folder, &step)?;

@@ -10,31 +10,42 @@ use crate::failure::{OrFail, Result};
 #[derive(Debug)]
 pub(super) struct Switch {
     folder: PathBuf,
+    name: &'static str,
 }
 
 impl Switch {
-    /// One that is off.
-    pub(super) fn new(folder: &Path) -> Result<Self> {
-        for (name, text) in [("on", "on\n"), ("off", "off\n"), ("power", "off\n")] {
+    /// One of this name that stands so.
+    pub(super) fn new(folder: &Path, name: &'static str, is_on: bool) -> Result<Self> {
+        let state = if is_on { "on\n" } else { "off\n" };
+        for (name, text) in [("on", "on\n"), ("off", "off\n"), (name, state)] {
             let path = folder.join(name);
             std::fs::write(&path, text)
                 .or_environment(|| format!("cannot write {}", path.display()))?;
         }
         Ok(Self {
             folder: folder.to_owned(),
+            name,
         })
     }
 
     /// How it stands. One that is just being pressed stands as before.
     pub(super) fn is_on(&mut self) -> bool {
-        let text = std::fs::read_to_string(self.folder.join("power"));
+        let text = std::fs::read_to_string(self.folder.join(self.name));
         text.is_ok_and(|text| text == "on\n")
+    }
+
+    /// The command that presses it, for a shell.
+    pub(super) fn line(&self, state: &str) -> String {
+        let words = self.command(state).into_iter();
+        let quoted =
+            words.map(|word| format!("'{}'", word.display().to_string().replace('\'', r"'\''")));
+        quoted.collect::<Vec<_>>().join(" ")
     }
 
     /// The command that presses it.
     pub(super) fn command(&self, state: &str) -> Vec<PathBuf> {
         let file = |name: &str| self.folder.join(name);
-        vec!["cp".into(), file(state), file("power")]
+        vec!["cp".into(), file(state), file(self.name)]
     }
 }
 
@@ -45,7 +56,7 @@ mod tests {
     #[test]
     fn its_command_presses_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut switch = Switch::new(folder.path()).unwrap();
+        let mut switch = Switch::new(folder.path(), "power", false).unwrap();
         assert!(!switch.is_on());
         for (state, is_on) in [("on", true), ("off", false)] {
             let words = switch.command(state);
