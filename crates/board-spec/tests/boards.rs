@@ -180,3 +180,23 @@ fn a_capability_that_no_list_names_is_refused() {
     let error = with("pcie").unwrap_err();
     assert!(error.to_string().contains("pcie"), "{error}");
 }
+
+#[test]
+fn a_stimulus_that_cannot_be_is_refused_with_its_name() {
+    let qemu =
+        "[qemu]\nmachine = \"m\"\nmemory = \"1G\"\ncpus = 1\nserial = [\"console\", \"agent\"]\n";
+    let told = |stimulus: &str| {
+        let (_guard, folder) = folder_with(&format!("{MINIMAL}{qemu}[qemu.stimulus.{stimulus}"));
+        Board::read(&folder)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    let line = "led.line]\ndrive.registers = { high = 0, low = 4 }\nlevel = 8\nbit = ";
+    assert_eq!(told(&format!("{line}31")), Ok(()));
+    let bit = told(&format!("{line}32")).unwrap_err();
+    assert!(bit.contains("qemu.stimulus.led.line.bit is 32"), "{bit}");
+    let spaced = told("power]\nbutton = { command = \"stop\\ncont\" }").unwrap_err();
+    assert!(spaced.contains("qemu.stimulus.power names"), "{spaced}");
+    let name = told("\"a b\"]\nbutton = { command = \"stop\" }").unwrap_err();
+    assert!(name.contains("other characters"), "{name}");
+}

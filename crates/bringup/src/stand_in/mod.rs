@@ -21,6 +21,8 @@ use hil::{Console, Fate};
 
 use self::serial::SerialPort;
 use self::switch::Switch;
+use self::wire::Harm;
+pub(crate) use self::wire::Harmed;
 use crate::emulation::{Content, Emulation};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
@@ -43,6 +45,7 @@ pub(crate) struct StandIn {
     switch: Switch,
     is_on: bool,
     cable: Switch,
+    harmed: Harmed,
     path: PathBuf,
 }
 
@@ -90,7 +93,12 @@ impl StandIn {
         let log = Console::new(Fate::default(), None);
         let shares_console = board.agent.port == board.console.device;
         let has_port = parts.login.is_none() && !shares_console;
-        let port = |name| SerialPort::new(&folder.join(name), parts.bad_line);
+        let harmed = Harmed::default();
+        let harm = parts.bad_line.map(|chance| Harm {
+            chance,
+            harmed: harmed.clone(),
+        });
+        let port = |name| SerialPort::new(&folder.join(name), harm.clone());
         let agent = has_port.then(|| port("agent"));
         let mut stand_in = Self {
             board: emulation.board(board.clone(), log),
@@ -99,6 +107,7 @@ impl StandIn {
             switch: Switch::new(&folder, "power", false)?,
             is_on: false,
             cable: Switch::new(&folder, "cable", true)?,
+            harmed,
             path: PathBuf::new(),
         };
         stand_in.path = describe(&folder, name, &board, &stand_in, parts.login)?;
@@ -108,6 +117,11 @@ impl StandIn {
     /// The `bench.toml` that describes it.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What its lines have harmed.
+    pub(crate) fn harmed(&self) -> Harmed {
+        self.harmed.clone()
     }
 
     /// Does what the switch says, until `is_over`.

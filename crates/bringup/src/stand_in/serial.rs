@@ -20,7 +20,7 @@ use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::ttyname;
 
-use super::wire::Wire;
+use super::wire::{Harm, Wire};
 use crate::failure::{OrFail, Result};
 
 /// How long a byte waits for somebody to take it.
@@ -38,7 +38,7 @@ type Adapter = Arc<Mutex<Option<Arc<File>>>>;
 /// A serial port.
 pub(super) struct SerialPort {
     path: PathBuf,
-    bad_line: Option<u32>,
+    harm: Option<Harm>,
     adapter: Adapter,
     /// The PC's side. As long as it is open, the other knows no hangup.
     pc: Option<File>,
@@ -54,11 +54,11 @@ impl std::fmt::Debug for SerialPort {
 }
 
 impl SerialPort {
-    /// A port of this name, plugged in. A byte on its line is harmed with one chance in so many.
-    pub(super) fn new(path: &Path, bad_line: Option<u32>) -> Result<Self> {
+    /// A port of this name, plugged in, on a good line or one that does harm.
+    pub(super) fn new(path: &Path, harm: Option<Harm>) -> Result<Self> {
         let mut port = Self {
             path: path.to_owned(),
-            bad_line,
+            harm,
             adapter: Adapter::default(),
             pc: None,
             to_board: ToBoard::default(),
@@ -76,7 +76,7 @@ impl SerialPort {
     pub(super) fn connect(&self, board: Duplex) {
         let Duplex { reader, writer } = board;
         *lock(&self.to_board) = Some(writer);
-        let (adapter, wire) = (self.adapter.clone(), Wire::new(self.bad_line, 2));
+        let (adapter, wire) = (self.adapter.clone(), Wire::new(self.harm.clone(), 2));
         thread::spawn(move || carry_from_board(reader, &adapter, wire));
     }
 
@@ -103,7 +103,7 @@ impl SerialPort {
         std::os::unix::fs::symlink(name, &self.path).or_environment(failed)?;
         let adapter = Arc::new(adapter);
         let (from_pc, board) = (Arc::downgrade(&adapter), self.to_board.clone());
-        let wire = Wire::new(self.bad_line, 1);
+        let wire = Wire::new(self.harm.clone(), 1);
         thread::spawn(move || carry_to_board(&from_pc, &board, wire));
         *lock(&self.adapter) = Some(adapter);
         self.pc = Some(pc);

@@ -137,3 +137,143 @@ impl Channels {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    /// A board of an emulator that has a controller with two inputs, and what its test channel was
+    /// told.
+    fn played() -> (Hands, Arc<Mutex<Vec<String>>>) {
+        let how = r#"
+            [input.line]
+            drive.input = { controller = "pl061" }
+            level = 0x1008
+            bit = 1
+            [beyond.line]
+            drive.input = { controller = "pl061" }
+            level = 0x1008
+            bit = 7
+            [nowhere.line]
+            drive.input = { controller = "pl062" }
+            level = 0x1008
+            bit = 1
+            [registers.line]
+            drive.registers = { high = 0x2000, low = 0x2004 }
+            level = 0x2008
+            bit = 4
+            [warmth]
+            sensor = { device = "temp0", property = "temperature" }
+            [power]
+            button = { command = "system_powerdown" }
+        "#;
+        let (monitor, emulator) = UnixStream::pair().unwrap();
+        answer(emulator, |line| {
+            let request: Value = serde_json::from_str(line).unwrap();
+            let path = request["arguments"]["path"].as_str().unwrap_or_default();
+            let returned = match (request["execute"].as_str().unwrap(), path) {
+                ("qom-list", DEVICES) => json!([
+                    { "name": "device[7]", "type": "child<pl061>" },
+                    { "name": "device[8]", "type": "child<pl031>" },
+                ]),
+                ("qom-list", "/machine/unattached/device[7]") => json!([
+                    { "name": "unnamed-gpio-in[0]", "type": "child<irq>" },
+                    { "name": "unnamed-gpio-in[1]", "type": "child<irq>" },
+                ]),
+                ("qom-set", "/machine/peripheral/temp0") => json!({}),
+                ("qmp_capabilities" | "system_powerdown", "") => json!({}),
+                _ => {
+                    let error = json!({ "desc": "refused" });
+                    return json!({ "error": error, "id": request["id"] }).to_string();
+                }
+            };
+            json!({ "return": returned, "id": request["id"] }).to_string()
+        });
+        let (qtest, emulator) = UnixStream::pair().unwrap();
+        let told = Arc::<Mutex<Vec<String>>>::default();
+        let log = told.clone();
+        answer(emulator, move |line| {
+            log.lock().unwrap().push(line.trim_end().to_owned());
+            let levels = if line.starts_with("readl") {
+                " 0x0000000000000010"
+            } else {
+                ""
+            };
+            format!("OK{levels}")
+        });
+        let running = Running::default();
+        *running.lock() = Some(Channels {
+            monitor: Monitor::new(monitor).unwrap(),
+            qtest: Qtest::new(qtest).unwrap(),
+        });
+        let how = toml::from_str(how).unwrap();
+        (Hands { how, running }, told)
+    }
+
+    fn answer(channel: UnixStream, mut say: impl FnMut(&str) -> String + Send + 'static) {
+        thread::spawn(move || {
+            let mut writer = channel.try_clone().unwrap();
+            for line in BufReader::new(channel).lines() {
+                let said = say(&line.unwrap());
+                writer.write_all(format!("{said}\n").as_bytes()).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_line_is_driven_by_registers_or_by_the_input_that_there_is() {
+        let (hands, told) = played();
+        for (name, level) in [
+            ("registers", Level::High),
+            ("registers", Level::Low),
+            ("input", Level::High),
+        ] {
+            hands.act(name, Action::Set(level)).unwrap();
+        }
+        assert_eq!(
+            hands.act("registers", Action::Look).unwrap(),
+            Some(Level::High)
+        );
+        assert_eq!(hands.act("input", Action::Look).unwrap(), Some(Level::Low));
+        let expected = [
+            "writel 0x2000 0x10",
+            "writel 0x2004 0x10",
+            "set_irq_in /machine/unattached/device[7] unnamed-gpio-in 1 1",
+            "readl 0x2008",
+            "readl 0x1008",
+        ];
+        assert_eq!(*told.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_would_end_the_emulator_is_not_told_to_it() {
+        let (hands, told) = played();
+        let set = |name| {
+            hands
+                .act(name, Action::Set(Level::High))
+                .unwrap_err()
+                .to_string()
+        };
+        let no_input =
+            "cannot set the line beyond high: QEMU: /machine/unattached/device[7] has no input 7";
+        assert_eq!(set("beyond"), no_input);
+        let no_device = "cannot set the line nowhere high: QEMU: the machine has no pl062";
+        assert_eq!(set("nowhere"), no_device);
+        assert!(told.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn sensors_and_buttons_go_by_the_monitor_and_nothing_by_an_emulator_that_is_off() {
+        let (hands, _) = played();
+        hands.act("warmth", Action::Measure(-5)).unwrap();
+        hands.act("power", Action::Press).unwrap();
+        assert!(hands.act("power", Action::Look).is_err());
+        *hands.running.lock() = None;
+        let off = hands.act("power", Action::Press).unwrap_err().to_string();
+        assert_eq!(off, "cannot press the button power: the board is off");
+    }
+}

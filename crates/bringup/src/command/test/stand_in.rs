@@ -12,7 +12,8 @@ use board_spec::{Board, SerialUse};
 
 use super::on_board::{KERNEL_ARGUMENTS, Run};
 use super::summary::Counts;
-use crate::failure::Result;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
 use crate::login::Login;
 use crate::progress::Progress;
 use crate::setup::Choices;
@@ -89,9 +90,10 @@ fn test_on(
     };
     let stand_in = StandIn::new(run.setup, board, parts, name, &folder, &step)?;
     step.done("it stands in for one on a desk");
+    let harmed = stand_in.harmed();
     let chosen = benches::in_file(repository, stand_in.path(), name)?;
     let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let counts = thread::scope(|scope| {
         let board = scope.spawn(|| stand_in.run(|| is_over.load(Ordering::Relaxed)));
         let counts = run.on(&chosen, progress);
         // The server switches the board off, and gives the port back.
@@ -100,5 +102,13 @@ fn test_on(
         board.join().unwrap_or_else(|panic| resume_unwind(panic))?;
         stopped?;
         counts
-    })
+    })?;
+    if by == By::BadLine {
+        progress.note(&format!("{name} has harmed {} bytes", harmed.bytes()));
+        if harmed.bytes() == 0 && run.filters.is_empty() {
+            let what = "the bad line was a good one: nothing was tested";
+            return Err(Failure::new(Exit::Infrastructure, what));
+        }
+    }
+    Ok(counts)
 }
