@@ -85,6 +85,37 @@ fn an_agent_that_is_killed_is_back(bench: &mut Bench) -> hil::Result {
     Ok(())
 }
 
+#[hil::test(requires("cable"), timeout = "2 min")]
+fn a_cable_that_is_pulled_in_the_middle_of_a_transfer_delays_it(bench: &mut Bench) -> hil::Result {
+    let agent = bench.agent()?;
+    let before = agent.about().boot.clone();
+    // What no two parts of which are the same.
+    let sent: Vec<u8> = (0..65_536_u32).flat_map(u32::to_le_bytes).collect();
+    let folder = tempfile::tempdir()?;
+    let local = folder.path().join("much");
+    std::fs::write(&local, &sent)?;
+    let (tell, far_enough) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| -> hil::Result {
+        let bench = &*bench;
+        let pulls = scope.spawn(move || match far_enough.recv() {
+            Ok(()) => bench.press("cable").map_err(|error| error.to_string()),
+            Err(_) => Err("the transfer has ended before the cable was pulled".to_owned()),
+        });
+        let put = agent.put(&local, "/tmp/much", &mut move |here, _| {
+            if here > 32 << 10 {
+                // It is pulled once.
+                let _ = tell.send(());
+            }
+        });
+        pulls.join().map_err(|_| "nobody pulled the cable")??;
+        put?;
+        Ok(())
+    })?;
+    assert_eq!(agent.read("/tmp/much")?, sent);
+    assert_eq!(bench.agent()?.about().boot, before);
+    Ok(())
+}
+
 #[hil::test]
 fn power_that_is_cut_in_the_middle_of_a_transfer_ends_it(bench: &mut Bench) -> hil::Result {
     let agent = bench.agent()?;

@@ -62,6 +62,21 @@ impl Commands {
         }
     }
 
+    /// The commands that there are, by what they do.
+    pub fn all(&self) -> Vec<(&'static str, &[String])> {
+        let all: Vec<(_, &[String])> = match self {
+            Self::Line(line) => vec![
+                ("high", &line.high),
+                ("low", &line.low),
+                ("level", &line.level),
+            ],
+            Self::Sensor(sensor) => vec![("set", &sensor.set)],
+            Self::Button(button) => vec![("press", &button.press)],
+        };
+        let there_is = |(_, words): &(_, &[String])| !words.is_empty();
+        all.into_iter().filter(there_is).collect()
+    }
+
     /// What the types cannot rule out.
     pub(super) fn contradiction(&self, name: &str) -> Option<String> {
         let what = match self {
@@ -78,5 +93,37 @@ impl Commands {
             _ => return None,
         };
         Some(format!("stimulus.{name} {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Option<String> {
+        let commands: Commands = toml::from_str(text).unwrap();
+        commands.contradiction("led")
+    }
+
+    #[test]
+    fn a_stimulus_that_cannot_be_done_is_told() {
+        assert_eq!(told("line.level = [\"gpioget\"]"), None);
+        assert_eq!(told("line.high = [\"a\"]\nline.low = [\"b\"]"), None);
+        let half = told("line.high = [\"a\"]").unwrap();
+        assert!(
+            half.contains("stimulus.led needs both line.high and line.low"),
+            "{half}"
+        );
+        assert!(told("line = {}").unwrap().contains("has no command"));
+        let no_value = told("sensor.set = [\"warm\", \"20\"]").unwrap();
+        assert!(no_value.contains("where the value goes"), "{no_value}");
+        assert_eq!(told("sensor.set = [\"warm\", \"{}\"]"), None);
+        assert!(told("button.press = []").unwrap().contains("button.press"));
+    }
+
+    #[test]
+    fn the_commands_that_there_are_have_names() {
+        let commands: Commands = toml::from_str("line.level = [\"gpioget\"]").unwrap();
+        assert_eq!(commands.all(), [("level", &["gpioget".to_owned()][..])]);
     }
 }

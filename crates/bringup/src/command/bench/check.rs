@@ -105,6 +105,12 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
             findings.push(Finding::new(chosen, "agent", found));
         }
     }
+    for (name, commands) in &description.stimulus {
+        for (what, words) in commands.all() {
+            let what = format!("{name}.{what}");
+            findings.push(Finding::new(chosen, &what, program(words)));
+        }
+    }
     findings
 }
 
