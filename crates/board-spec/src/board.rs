@@ -87,10 +87,23 @@ pub struct Qemu {
     /// What else is connected with it.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// The card or disk that it can be given.
+    pub storage: Option<Storage>,
     /// What can be done to it from outside while it runs, by name. A line has the name that the
     /// board's kernel knows it by, or else the label of its chip, a colon and its offset there.
     #[serde(default)]
     pub stimulus: BTreeMap<String, Stimulus>,
+}
+
+/// The card or disk that QEMU can give a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Argument of `-drive`, besides file and format.
+    pub drive: String,
+    /// Names of the modules that drive it, without dependencies.
+    #[serde(default)]
+    pub modules: Vec<String>,
 }
 
 /// A device that QEMU connects with a board.

@@ -84,6 +84,8 @@ pub(crate) struct Emulation {
     launch: Vec<String>,
     /// Where a copy of all that the console says goes.
     console: PathBuf,
+    /// Its card or disk, if it has a place for one.
+    storage: Option<PathBuf>,
 }
 
 impl Emulation {
@@ -105,7 +107,13 @@ impl Emulation {
             images,
             launch: words.map(|w| w.to_string_lossy().into_owned()).collect(),
             console: folder.join("console.log"),
+            storage: storage(board, &folder)?,
         })
+    }
+
+    /// The file that is its card or disk, if it has a place for one: there once it was written.
+    pub(crate) fn storage(&self) -> Option<&Path> {
+        self.storage.as_deref()
     }
 
     /// The board and what connects this PC with it.
@@ -126,7 +134,11 @@ impl Emulation {
             command.args(words);
             command
         };
-        Emulated::new(board, self.images, console, launch)
+        let emulated = Emulated::new(board, self.images, console, launch);
+        match self.storage {
+            Some(path) => emulated.with_storage(path),
+            None => emulated,
+        }
     }
 }
 
@@ -141,8 +153,12 @@ pub(crate) fn emulated(setup: &Setup, content: &Content<'_>, step: &Step) -> Res
 fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images> {
     let board = content.board;
     let mut names = board.kernel.modules.clone();
-    let devices = board.qemu.iter().flat_map(|qemu| &qemu.devices);
-    names.extend(devices.flat_map(|device| device.modules.clone()));
+    if let Some(qemu) = &board.qemu {
+        let devices = qemu.devices.iter();
+        names.extend(devices.flat_map(|device| device.modules.clone()));
+        let storage = qemu.storage.iter();
+        names.extend(storage.flat_map(|storage| storage.modules.clone()));
+    }
     names.extend(
         content
             .network()?
@@ -170,6 +186,20 @@ fn assemble(setup: &Setup, content: &Content<'_>, step: &Step) -> Result<Images>
         kernel_arguments,
         network: content.login.map(Login::forward),
     })
+}
+
+/// Where the card or disk of a board is, which has none at first.
+fn storage(board: &Board, folder: &Path) -> Result<Option<PathBuf>> {
+    let qemu = board.qemu.as_ref();
+    if qemu.is_none_or(|qemu| qemu.storage.is_none()) {
+        return Ok(None);
+    }
+    let path = folder.join("storage.img");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(Some(path.clone())),
+    }
+    .or_environment(|| format!("cannot remove {}", path.display()))
 }
 
 /// What the initramfs holds besides the agent's link, and the plan. The driver is loaded after the

@@ -12,6 +12,9 @@ use crate::benches::Chosen;
 use crate::failure::Result;
 use crate::repository::Repository;
 
+/// What a bench has that can write what the board boots from.
+const STORAGE: &str = "storage";
+
 /// The variables that a test on this bench needs: without them it takes itself to be on a PC, and
 /// every test that needs the board is ignored.
 pub(crate) fn of(
@@ -32,6 +35,9 @@ pub(crate) fn of(
             Some(description) => description.stimulus(),
             None => stimulus_of(board),
         };
+        if has_storage(chosen) {
+            capabilities.insert(STORAGE.to_owned());
+        }
         for point in stimulus {
             capabilities.insert(point.kind.capability().to_owned());
             capabilities.insert(point.name.clone());
@@ -48,6 +54,14 @@ pub(crate) fn of(
     };
     let json = serde_json::to_string(&description).unwrap_or_default();
     Ok([(TargetDescription::VARIABLE.to_owned(), json)].into())
+}
+
+/// Whether the bench can write what the board boots from.
+fn has_storage(chosen: &Chosen) -> bool {
+    match (&chosen.description, &chosen.board.qemu) {
+        (Some(description), _) => description.storage.is_some(),
+        (None, qemu) => qemu.as_ref().is_some_and(|qemu| qemu.storage.is_some()),
+    }
 }
 
 /// What can be done to a board that is emulated.

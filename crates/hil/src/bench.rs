@@ -212,6 +212,22 @@ impl Bench {
         self.do_it(&Request::Type(bytes.to_vec()))
     }
 
+    /// Switches the board off and writes an image to the card or disk that it boots from.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such image, the bench has no storage that it could write, or it cannot be
+    /// written. The board does not get one that is half-written.
+    pub fn write_storage(&mut self, image: &Path) -> Result<(), Error> {
+        // The server is in another folder.
+        let image = image.canonicalize().map_err(|source| Error::Storage {
+            image: image.to_owned(),
+            source,
+        })?;
+        self.agent = None;
+        self.do_it(&Request::WriteStorage { image })
+    }
+
     /// What can be done to the board while it runs, by name.
     ///
     /// # Errors

@@ -130,6 +130,17 @@ pub enum Error {
         /// The bound.
         limit: Duration,
     },
+    /// The bench has no card or disk of the board that it could write.
+    #[error("the bench has no storage of the board that it could write")]
+    NoStorage,
+    /// The board's card or disk was not written, or cannot be used.
+    #[error("cannot use {} as the board's storage", image.display())]
+    Storage {
+        /// The image.
+        image: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The bench has nothing of this kind and name that something could be done to.
     #[error("the bench has no {kind} {name}: {there_are}")]
     NoStimulus {

@@ -3,6 +3,7 @@
 //! A board and what connects this PC with it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -125,6 +126,16 @@ impl Fixture {
     /// All boots so far, the present one last.
     pub fn boots(&self) -> &[Boot] {
         &self.boots
+    }
+
+    /// Switches the board off and writes an image to the card or disk that it boots from.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has none, or it cannot be written.
+    pub fn write_storage(&mut self, image: &Path) -> Result<(), Error> {
+        self.reach(State::Off)?;
+        self.wiring.write_storage(image)
     }
 
     /// What can be done to the board while it runs, if anything.

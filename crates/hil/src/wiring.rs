@@ -4,6 +4,7 @@
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use agent_wire::link;
@@ -73,6 +74,16 @@ pub trait Wiring: Debug + Send {
     /// What is known of a board that has gone off by itself, if it has.
     fn ended(&mut self) -> Option<Error> {
         None
+    }
+
+    /// Writes an image to the card or disk that the board boots from, while the board is off. One
+    /// that was not written to its end is not given to the board.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has none, or it cannot be written.
+    fn write_storage(&mut self, _image: &Path) -> Result<(), Error> {
+        Err(Error::NoStorage)
     }
 
     /// What can be done to the board while it runs, if anything. It works as long as this exists.

@@ -30,6 +30,7 @@ const MOUNT: u16 = 40;
 const OPENAT: u16 = 56;
 const READ: u16 = 63;
 const WRITE: u16 = 64;
+const FSYNC: u16 = 82;
 const EXIT: u16 = 93;
 const KILL: u16 = 129;
 const GETPPID: u16 = 173;
@@ -116,6 +117,11 @@ impl<'a> Call<'a> {
             Argument::Number(length),
         ];
         Self::new(WRITE, &arguments)
+    }
+
+    /// `fsync(2)`.
+    pub fn sync(file: u32) -> Self {
+        Self::new(FSYNC, &[Argument::Number(file)])
     }
 
     /// `getppid(2)`.

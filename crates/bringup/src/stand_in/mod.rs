@@ -46,6 +46,7 @@ pub(crate) struct StandIn {
     is_on: bool,
     cable: Switch,
     harmed: Harmed,
+    storage: Option<PathBuf>,
     path: PathBuf,
 }
 
@@ -100,7 +101,9 @@ impl StandIn {
         });
         let port = |name| SerialPort::new(&folder.join(name), harm.clone());
         let agent = has_port.then(|| port("agent"));
+        let storage = emulation.storage().map(Path::to_path_buf);
         let mut stand_in = Self {
+            storage,
             board: emulation.board(board.clone(), log),
             console: port("console")?,
             agent: agent.transpose()?,
@@ -217,6 +220,10 @@ fn describe(
         stand_in.console.path(),
         format!("{pull} && sleep 1 && {put_in}"),
     );
+    let storage = stand_in.storage.as_ref().map_or_else(String::new, |card| {
+        format!("\n[bench.{name}.storage]\nwrite = [\"cp\", \"{{}}\", {card:?}]\n")
+    });
+    let text = text + &storage;
     let unwritable = || format!("cannot write {}", path.display());
     // Whoever waits for the file finds it whole.
     let partial = folder.join("bench.toml.part");

@@ -160,7 +160,11 @@ fn serve_anew(
                 console: folder.join("console.log"),
             };
             let claims = claim::all(&chosen.name, description, progress)?;
-            (Wired::Described(on_desk), description.idle(), claims)
+            (
+                Wired::Described(Box::new(on_desk)),
+                description.idle(),
+                claims,
+            )
         }
     };
     let order = Order {

@@ -34,7 +34,7 @@ pub(super) enum Wired {
     /// The emulator.
     Emulated(Emulation),
     /// What `bench.toml` says.
-    Described(OnDesk),
+    Described(Box<OnDesk>),
 }
 
 /// A board on a desk.

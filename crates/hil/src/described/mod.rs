@@ -8,7 +8,7 @@ mod hands;
 mod line;
 mod reconnect;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use self::command::run;
 use self::hands::Hands;
 use self::line::Address;
 use self::reconnect::Reconnecting;
-use crate::description::{AgentPath, BenchDescription, Power};
+use crate::description::{AgentPath, BenchDescription, Power, VALUE};
 use crate::ssh::Login;
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
@@ -157,6 +157,20 @@ impl Wiring for Described {
         }
     }
 
+    fn write_storage(&mut self, image: &Path) -> Result<(), Error> {
+        let storage = self.description.storage.as_ref().ok_or(Error::NoStorage)?;
+        let limit = Duration::from_secs(storage.write_seconds);
+        let path = image.to_string_lossy();
+        let words = storage.write.iter();
+        let write: Vec<_> = words.map(|word| word.replace(VALUE, &path)).collect();
+        // One that could not be written stays with the PC.
+        let steps = [&storage.to_pc, &write, &storage.to_board];
+        for words in steps.into_iter().filter(|words| !words.is_empty()) {
+            run(words, limit)?;
+        }
+        Ok(())
+    }
+
     fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
         Some(Arc::new(Hands(self.description.stimulus.clone())))
     }
@@ -166,5 +180,55 @@ impl Wiring for Described {
             Agent::Login(login) => login.ended(),
             Agent::Console | Agent::Port(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Fate;
+
+    /// A bench whose card is a file, and whose multiplexer notes where it is.
+    fn bench(folder: &Path, write: &str) -> Described {
+        let text = format!(
+            r#"
+            board = "beach"
+            agent.socket = "localhost:1"
+            [storage]
+            to_pc = ["sh", "-c", "echo pc >> {0}/mux"]
+            write = {write}
+            to_board = ["sh", "-c", "echo board >> {0}/mux"]
+            "#,
+            folder.display()
+        );
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let board = board_spec::Boards::find(&boards).unwrap().all().unwrap();
+        let log = Console::new(Fate::default(), None);
+        let description = toml::from_str(&text).unwrap();
+        Described::new(&board[0], description, PathBuf::new(), log)
+    }
+
+    #[test]
+    fn a_card_goes_to_the_pc_is_written_and_goes_to_the_board() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = folder.path().join("card");
+        let image = folder.path().join("an image");
+        std::fs::write(&image, "bytes").unwrap();
+        let write = format!("[\"cp\", \"{{}}\", {card:?}]");
+        bench(folder.path(), &write).write_storage(&image).unwrap();
+        assert_eq!(std::fs::read_to_string(&card).unwrap(), "bytes");
+        let mux = std::fs::read_to_string(folder.path().join("mux")).unwrap();
+        assert_eq!(mux, "pc\nboard\n");
+    }
+
+    #[test]
+    fn a_card_that_could_not_be_written_stays_with_the_pc() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = r#"["sh", "-c", "echo the card is {} >&2; exit 1"]"#;
+        let error = bench(folder.path(), write).write_storage(Path::new("full"));
+        let told = error.unwrap_err().to_string();
+        assert!(told.contains("the card is full"), "{told}");
+        let mux = std::fs::read_to_string(folder.path().join("mux")).unwrap();
+        assert_eq!(mux, "pc\n");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commands, Port};
+use super::{Commands, Port, VALUE};
 use crate::ssh;
 use crate::stimulus::Point;
 
@@ -19,6 +19,9 @@ const OFF_SECONDS: u64 = 1;
 
 /// How long it stays on without a user: seconds.
 const IDLE_SECONDS: u64 = 60;
+
+/// How long it may take to write a card: seconds.
+const WRITE_SECONDS: u64 = 1800;
 
 /// How long a command may take: seconds.
 const COMMAND_SECONDS: u64 = 60;
@@ -35,6 +38,8 @@ pub struct BenchDescription {
     pub console: Option<Port>,
     /// How the agent is reached.
     pub agent: AgentPath,
+    /// The card or disk that it boots from, where this PC can write it.
+    pub storage: Option<Storage>,
     /// What can be done to the board while it runs, by name.
     #[serde(default)]
     pub stimulus: BTreeMap<String, Commands>,
@@ -60,6 +65,23 @@ pub struct Power {
     /// How long either command may take, seconds.
     #[serde(default = "command_seconds")]
     pub command_seconds: u64,
+}
+
+/// Commands that write the card or disk that a board boots from: words, run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Connects it with this PC, where a multiplexer does that.
+    #[serde(default)]
+    pub to_pc: Vec<String>,
+    /// Writes it, as `bmaptool copy` does; `{}` is the image.
+    pub write: Vec<String>,
+    /// Connects it with the board.
+    #[serde(default)]
+    pub to_board: Vec<String>,
+    /// How long writing may take, seconds.
+    #[serde(default = "write_seconds")]
+    pub write_seconds: u64,
 }
 
 /// How the agent is reached.
@@ -188,6 +210,11 @@ impl BenchDescription {
         if words.into_iter().any(Vec::is_empty) {
             return Some("power.on and power.off must name a program".into());
         }
+        if let Some(storage) = &self.storage {
+            if !storage.write.iter().any(|word| word.contains(VALUE)) {
+                return Some("has no {} in storage.write where the image goes".into());
+            }
+        }
         let stimulus = self.stimulus.iter();
         let of_stimulus = stimulus.filter_map(|(name, commands)| commands.contradiction(name));
         if let Some(what) = of_stimulus.into_iter().next() {
@@ -210,6 +237,10 @@ const fn off_seconds() -> u64 {
 
 const fn idle_seconds() -> u64 {
     IDLE_SECONDS
+}
+
+const fn write_seconds() -> u64 {
+    WRITE_SECONDS
 }
 
 const fn command_seconds() -> u64 {

@@ -30,7 +30,7 @@ mod file;
 mod port;
 mod stimulus;
 
-pub use bench::{AgentPath, BenchDescription, Power};
+pub use bench::{AgentPath, BenchDescription, Power, Storage};
 pub use file::{Benches, Trouble};
 pub use port::Port;
 pub(crate) use stimulus::VALUE;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stimulus::Kind;
 
-/// What stands in a command for the value that a sensor is to measure.
+/// What stands in a command for what it is about: a value, a file.
 pub(crate) const VALUE: &str = "{}";
 
 /// One thing that can be done to a board.

@@ -37,12 +37,18 @@ pub(super) const CONSOLE_FD: i32 = 10;
 pub(super) const AGENT_FD: i32 = 11;
 pub(super) const MONITOR_FD: i32 = 12;
 pub(super) const QTEST_FD: i32 = 13;
+pub(super) const STORAGE_FD: i32 = 14;
 
 /// What the monitor calls a board's network.
 const NETWORK: &str = "network";
 
 /// All arguments after the program's name.
-pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<String> {
+pub(super) fn arguments(
+    board: &Board,
+    qemu: &Qemu,
+    images: &Images,
+    has_storage: bool,
+) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut option = |name: &str, value: String| {
         arguments.push(name.to_owned());
@@ -102,6 +108,11 @@ pub(super) fn arguments(board: &Board, qemu: &Qemu, images: &Images) -> Vec<Stri
     for device in &qemu.devices {
         option("-device", device.device.clone());
     }
+    if let Some(storage) = qemu.storage.as_ref().filter(|_| has_storage) {
+        option("-add-fd", format!("fd={STORAGE_FD},set=0"));
+        let file = "file=/dev/fdset/0,format=raw,auto-read-only=off";
+        option("-drive", format!("{file},{}", storage.drive));
+    }
     option("-kernel", images.kernel.display().to_string());
     option("-initrd", images.initramfs.display().to_string());
     if let Some(tree) = &images.device_tree {
@@ -140,7 +151,7 @@ mod tests {
         let boards = boards.all().unwrap().into_iter();
         boards
             .filter_map(|board| {
-                let words = arguments(&board, board.qemu.as_ref()?, &images);
+                let words = arguments(&board, board.qemu.as_ref()?, &images, false);
                 Some((board, words.join(" ")))
             })
             .collect()

@@ -3,7 +3,9 @@
 //! An emulated board as a bench.
 
 use std::fmt;
+use std::fs::File;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -16,6 +18,9 @@ use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
 
+/// The smallest card, in bytes.
+const SMALLEST: u64 = 1 << 20;
+
 /// Makes the command that runs the emulator, wherever that is installed.
 type Launch = Box<dyn FnMut() -> Command + Send>;
 
@@ -27,6 +32,7 @@ pub struct Emulated {
     console: Console,
     machine: Option<Machine>,
     running: Running,
+    storage: Option<PathBuf>,
 }
 
 impl fmt::Debug for Emulated {
@@ -55,7 +61,33 @@ impl Emulated {
             console,
             machine: None,
             running: Running::default(),
+            storage: None,
         }
+    }
+
+    /// The board with a card or disk, which is this file once something has been written to it.
+    #[must_use]
+    pub fn with_storage(mut self, path: PathBuf) -> Self {
+        self.storage = Some(path);
+        self
+    }
+
+    /// Opens what has been written to the storage.
+    fn open_storage(&self) -> Result<Option<File>, Error> {
+        let Some(path) = self.storage.as_ref().filter(|path| path.exists()) else {
+            return Ok(None);
+        };
+        let failed = |source| Error::Storage {
+            image: path.clone(),
+            source,
+        };
+        let file = File::options().read(true).write(true).open(path);
+        let file = file.map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        // QEMU has cards of no other sizes.
+        let size = length.max(SMALLEST).next_power_of_two();
+        file.set_len(size).map_err(failed)?;
+        Ok(Some(file))
     }
 }
 
@@ -67,7 +99,8 @@ impl Wiring for Emulated {
     fn power_on(&mut self) -> Result<(), Error> {
         let command = (self.launch)();
         let running = self.running.clone();
-        let machine = Machine::start(command, &self.board, &self.images, running)?;
+        let storage = self.open_storage()?;
+        let machine = Machine::start(command, &self.board, &self.images, storage, running)?;
         self.machine = Some(machine);
         Ok(())
     }
@@ -108,6 +141,18 @@ impl Wiring for Emulated {
             stderr,
             console: self.console.last(),
         })
+    }
+
+    fn write_storage(&mut self, image: &Path) -> Result<(), Error> {
+        let path = self.storage.as_ref().ok_or(Error::NoStorage)?;
+        let failed = |source| Error::Storage {
+            image: image.to_owned(),
+            source,
+        };
+        // What is half-written has no name that a board is started with.
+        let partial = path.with_extension("part");
+        std::fs::copy(image, &partial).map_err(failed)?;
+        std::fs::rename(&partial, path).map_err(failed)
     }
 
     fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {

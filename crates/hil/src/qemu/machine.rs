@@ -2,6 +2,7 @@
 
 //! An emulated board that has been switched on.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,7 @@ use board_spec::Board;
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::Images;
-use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, QTEST_FD, arguments};
+use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, QTEST_FD, STORAGE_FD, arguments};
 use super::monitor::Monitor;
 use super::qtest::Qtest;
 use super::stimulus::{Channels, Running};
@@ -62,7 +63,7 @@ fn spawn_anchored(mut program: Command) -> Result<(Child, Anchor), Error> {
 }
 
 impl Machine {
-    /// Switches `board` on. Who stimulates it finds its channels in `running`. `program` runs `qemu-system-aarch64`, wherever that is installed, and
+    /// Switches `board` on. Who stimulates it finds its channels in `running`; `storage` is its card or disk. `program` runs `qemu-system-aarch64`, wherever that is installed, and
     /// must hand on the file descriptors it inherits; the arguments are added here.
     ///
     /// # Errors
@@ -72,6 +73,7 @@ impl Machine {
         mut program: Command,
         board: &Board,
         images: &Images,
+        storage: Option<File>,
         running: Running,
     ) -> Result<Self, Error> {
         let qemu = board.qemu.as_ref().ok_or_else(|| Error::NotEmulated {
@@ -88,8 +90,13 @@ impl Machine {
             });
             pairs.push(ours);
         }
+        let has_storage = storage.is_some();
+        mappings.extend(storage.map(|file| FdMapping {
+            parent_fd: file.into(),
+            child_fd: STORAGE_FD,
+        }));
         program
-            .args(arguments(board, qemu, images))
+            .args(arguments(board, qemu, images, has_storage))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -129,6 +129,7 @@ impl Bench {
                 _ if hold.is_none() => refused("whoever asks for that must hold the board"),
                 Request::Reach(state) => done(self.fixture().reach(state)),
                 Request::CutPower => done(self.fixture().cut_power()),
+                Request::WriteStorage { image } => done(self.fixture().write_storage(&image)),
                 Request::Explain => self.explain(),
                 Request::Act { name, action } => self.act(&name, action),
                 Request::Release { reload_modules } => {

@@ -6,6 +6,7 @@
 //! sides are the same program, so there is no version.
 
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use agent_wire::message::{decode, encode};
@@ -63,6 +64,11 @@ pub(crate) enum Request {
         name: String,
         /// What is done.
         action: Action,
+    },
+    /// Switch the board off and write an image to its card or disk: [`Answer::Done`].
+    WriteStorage {
+        /// An absolute path on this PC.
+        image: PathBuf,
     },
     /// The hold ends in good order: the board stays on for the next user. [`Answer::Done`].
     Release {

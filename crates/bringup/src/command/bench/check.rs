@@ -105,6 +105,16 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
             findings.push(Finding::new(chosen, "agent", found));
         }
     }
+    if let Some(storage) = &description.storage {
+        let steps = [
+            ("storage.to_pc", &storage.to_pc),
+            ("storage.write", &storage.write),
+            ("storage.to_board", &storage.to_board),
+        ];
+        for (what, words) in steps.into_iter().filter(|(_, words)| !words.is_empty()) {
+            findings.push(Finding::new(chosen, what, program(words)));
+        }
+    }
     for (name, commands) in &description.stimulus {
         for (what, words) in commands.all() {
             let what = format!("{name}.{what}");
