@@ -36,6 +36,10 @@ impl Bench {
     /// The environment variable that names the socket of a test's bench.
     pub const VARIABLE: &str = "BRINGUP_BENCH_SOCKET";
 
+    /// The environment variable that lets a test use its bench within the hold of who runs it, see
+    /// [`Bench::loan`].
+    pub const LOAN: &str = "BRINGUP_BENCH_LOAN";
+
     /// Holds the board that is served at a socket. `waiting` is told who holds it as long as somebody
     /// else does; `who` is what others are told of this process.
     ///
@@ -43,6 +47,27 @@ impl Bench {
     ///
     /// When nobody serves there.
     pub fn hold(path: &Path, who: &str, waiting: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let who = who.to_owned();
+        Self::open(path, &Request::Hold { who }, waiting)
+    }
+
+    /// Uses a board within the hold of another, who has said what the [loan](Self::loan) is, and who
+    /// goes on to hold it. One who has borrowed it before is waited for.
+    ///
+    /// # Errors
+    ///
+    /// When nobody serves there, or the board is not held any more.
+    pub fn borrow(
+        path: &Path,
+        loan: u64,
+        who: &str,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<Self, Error> {
+        let (token, who) = (loan, who.to_owned());
+        Self::open(path, &Request::Borrow { token, who }, waiting)
+    }
+
+    fn open(path: &Path, request: &Request, waiting: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let control = connect(path)?;
         let mut bench = Self {
             path: path.to_owned(),
@@ -50,9 +75,7 @@ impl Bench {
             token: 0,
             agent: None,
         };
-        let mut answer = bench.ask(&Request::Hold {
-            who: who.to_owned(),
-        })?;
+        let mut answer = bench.ask(request)?;
         loop {
             match answer {
                 Answer::Held { token } => {
@@ -66,16 +89,27 @@ impl Bench {
         }
     }
 
-    /// Holds the board whose server's socket the environment variable [`Bench::VARIABLE`] names, as
-    /// it does for a test that the kit runs.
+    /// Holds the board whose server's socket the environment variable [`Bench::VARIABLE`] names, or
+    /// borrows it if there is [`Bench::LOAN`] too, as there is for a test that the kit runs.
     ///
     /// # Errors
     ///
     /// When there is no such variable, or nobody serves there.
     pub fn from_environment() -> Result<Self, Error> {
         let path = std::env::var_os(Self::VARIABLE).ok_or(Error::NoBench)?;
+        let path = Path::new(&path);
         let who = format!("pid {}, a test", std::process::id());
-        Self::hold(Path::new(&path), &who, &mut |_| {})
+        let loan = std::env::var(Self::LOAN).ok();
+        match loan.and_then(|loan| loan.parse().ok()) {
+            Some(loan) => Self::borrow(path, loan, &who, &mut |_| {}),
+            None => Self::hold(path, &who, &mut |_| {}),
+        }
+    }
+
+    /// What others need to [borrow](Self::borrow) the board, one after the other, as long as this
+    /// exists. One who does not give it back leaves it switched off.
+    pub fn loan(&self) -> u64 {
+        self.token
     }
 
     /// What it is.

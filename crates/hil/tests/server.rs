@@ -144,6 +144,54 @@ fn one_who_goes_without_a_word_leaves_no_board_that_is_on() {
 }
 
 #[test]
+fn one_who_has_borrowed_it_leaves_a_board_that_is_off_to_who_has_lent_it() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let lender = served.hold("lender").unwrap();
+    let borrow = || Bench::borrow(&served.path, lender.loan(), "me", &mut |_| {});
+    let mut orderly = borrow().unwrap();
+    orderly.agent().unwrap().ping().unwrap();
+    orderly.release(true).unwrap();
+    let mut hasty = borrow().unwrap();
+    hasty.agent().unwrap().ping().unwrap();
+    assert_eq!(served.power(), ["on"]);
+    drop(hasty);
+    // Comes after what the one before has left.
+    let mut next = borrow().unwrap();
+    assert_eq!(next.state().unwrap(), State::Off);
+    next.agent().unwrap().ping().unwrap();
+    assert_eq!(served.power(), ["on", "off", "on"]);
+    next.release(true).unwrap();
+    // Nobody else could come in between, and the lender knows of all of it.
+    assert_eq!(lender.about().unwrap().boots.len(), 2);
+    let holder = bench::about(&served.path).unwrap().holder;
+    assert_eq!(holder.as_deref(), Some("lender"));
+    lender.release(false).unwrap();
+    bench::stop(&served.path).unwrap();
+    served.wait_for_end();
+}
+
+#[test]
+fn a_loan_ends_with_the_hold_that_it_is_within() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let lender = served.hold("lender").unwrap();
+    let loan = lender.loan();
+    let mut borrower = Bench::borrow(&served.path, loan, "me", &mut |_| {}).unwrap();
+    borrower.reach(State::Ready).unwrap();
+    lender.release(false).unwrap();
+    let mut next = served.hold("next").unwrap();
+    let error = borrower.reach(State::Off).unwrap_err();
+    assert!(error.to_string().contains("must hold the board"), "{error}");
+    let error = Bench::borrow(&served.path, loan, "late", &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("must hold the board"), "{error}");
+    // The board is the next holder's, whatever the borrower does.
+    next.reach(State::Ready).unwrap();
+    drop(borrower);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(next.state().unwrap(), State::Ready);
+    next.release(false).unwrap();
+}
+
+#[test]
 fn without_users_it_ends_after_a_while() {
     let served = served(answering(obliging).unwrap(), Duration::from_millis(300)).unwrap();
     let mut bench = served.hold("me").unwrap();

@@ -5,7 +5,11 @@
 //! A user who says that he is done leaves the board on for the next, in the state in which its agent
 //! had started; one who just goes, because he was interrupted, leaves nothing: the board is
 //! switched off. Without users the server ends after a while.
+//!
+//! Who holds a board can lend it, to one after the other. One of those who just goes leaves a board
+//! that is off, too, but no more than that: who has lent it goes on.
 
+mod hold;
 mod holder;
 mod protocol;
 mod proxy;
@@ -18,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use self::hold::Hold;
 use self::holder::Holder;
 pub use self::protocol::{About, Boot, Trouble, TroubleKind};
 pub(crate) use self::protocol::{Answer, Line, Request, receive, send};
@@ -29,6 +34,9 @@ const NEWS: Duration = Duration::from_secs(2);
 
 /// How often the server looks whether it is time to end.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Who asks for what only the holder may do.
+const NOT_HELD: &str = "whoever asks for that must hold the board";
 
 /// What a bench is called and how long it waits for users.
 #[derive(Clone, Debug)]
@@ -51,6 +59,8 @@ struct Bench {
     /// Apart from the fixture: a button can be pressed while the board boots.
     stimulus: Option<Arc<dyn Stimulus>>,
     holder: Holder,
+    /// Who uses it within the hold of another.
+    borrower: Holder,
     stop: AtomicBool,
 }
 
@@ -70,6 +80,7 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
         stimulus: fixture.stimulus(),
         fixture: Mutex::new(fixture),
         holder: Holder::new(),
+        borrower: Holder::new(),
         stop: AtomicBool::new(false),
     });
     while !bench.stop.load(Ordering::Relaxed) && !bench.holder.end_if_idle(idle) {
@@ -99,20 +110,28 @@ impl Bench {
     fn attend(&self, user: &UnixStream) -> io::Result<()> {
         let mut hold = None;
         let result = self.attend_to_end(user, &mut hold);
-        if let Some(token) = hold {
-            // He has not said that he is done.
-            let _ = self.fixture().cut_power();
-            // Before the next in line learns that it is free: this server serves nobody any more.
-            self.stop.store(true, Ordering::Relaxed);
-            self.holder.release(token);
+        if let Some(hold) = hold {
+            // He has not said that he is done. A board that was lent to him may be another's by now.
+            if self.is_valid(Some(hold)) {
+                let _ = self.fixture().cut_power();
+            }
+            if !hold.is_borrowed() {
+                // Before the next in line learns that it is free: this server serves nobody any
+                // more.
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            self.give_back(hold);
         }
         result
     }
 
-    fn attend_to_end(&self, user: &UnixStream, hold: &mut Option<u64>) -> io::Result<()> {
+    fn attend_to_end(&self, user: &UnixStream, hold: &mut Option<Hold>) -> io::Result<()> {
         while let Some(request) = receive(user)? {
             let answer = match request {
                 Request::Hold { who } if hold.is_none() => self.hold(user, &who, hold)?,
+                Request::Borrow { token, who } if hold.is_none() => {
+                    self.borrow(user, token, &who, hold)?
+                }
                 Request::About => Answer::About(self.about()),
                 Request::State => Answer::State(self.fixture().state()),
                 Request::Points => Answer::Points(self.points()),
@@ -125,20 +144,22 @@ impl Bench {
                     self.stop.store(true, Ordering::Relaxed);
                     Answer::Done
                 }
-                Request::Hold { .. } => refused("this connection holds the board already"),
-                _ if hold.is_none() => refused("whoever asks for that must hold the board"),
+                Request::Hold { .. } | Request::Borrow { .. } => {
+                    refused("this connection holds the board already")
+                }
+                _ if !self.is_valid(*hold) => refused(NOT_HELD),
                 Request::Reach(state) => done(self.fixture().reach(state)),
                 Request::CutPower => done(self.fixture().cut_power()),
                 Request::WriteStorage { image } => done(self.fixture().write_storage(&image)),
                 Request::Explain => self.explain(),
                 Request::Act { name, action } => self.act(&name, action),
                 Request::Release { reload_modules } => {
-                    let token = hold.take();
+                    let hold = hold.take();
                     // He need not wait for it; the next one does.
                     let answered = send(user, &Answer::Done);
                     self.clean_up(reload_modules);
-                    if let Some(token) = token {
-                        self.holder.release(token);
+                    if let Some(hold) = hold {
+                        self.give_back(hold);
                     }
                     answered?;
                     continue;
@@ -147,23 +168,6 @@ impl Bench {
             send(user, &answer)?;
         }
         Ok(())
-    }
-
-    fn hold(&self, user: &UnixStream, who: &str, hold: &mut Option<u64>) -> io::Result<Answer> {
-        let token = self.holder.queue();
-        // At once, so that who is first is told nothing else.
-        let mut limit = LOOK;
-        while let Err(holder) = self.holder.wait(token, who, limit) {
-            limit = NEWS;
-            let told = send(user, &Answer::Waiting { holder });
-            if told.is_err() || self.stop.load(Ordering::Relaxed) {
-                self.holder.release(token);
-                told?;
-                return Ok(refused("the bench is about to end"));
-            }
-        }
-        *hold = Some(token);
-        Ok(Answer::Held { token })
     }
 
     /// Leaves the board to the next user as this one has found it.
@@ -244,7 +248,7 @@ impl Bench {
 
     fn lend_agent(&self, user: &UnixStream, token: u64) -> io::Result<()> {
         if !self.holder.is_held_by(token) {
-            return send(user, &refused("whoever asks for that must hold the board"));
+            return send(user, &refused(NOT_HELD));
         }
         let agent = self.fixture().agent();
         match agent {

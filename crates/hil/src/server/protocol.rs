@@ -29,6 +29,14 @@ pub(crate) enum Request {
         /// Who asks, for whoever has to wait.
         who: String,
     },
+    /// Use the board within somebody else's hold, who goes on to hold it when this connection ends:
+    /// answered as [`Request::Hold`].
+    Borrow {
+        /// From [`Answer::Held`].
+        token: u64,
+        /// Who asks.
+        who: String,
+    },
     /// What is this bench? [`Answer::About`].
     About,
     /// Bring the board so far: [`Answer::Done`].
@@ -70,7 +78,8 @@ pub(crate) enum Request {
         /// An absolute path on this PC.
         image: PathBuf,
     },
-    /// The hold ends in good order: the board stays on for the next user. [`Answer::Done`].
+    /// The hold, or the loan, ends in good order: the board stays on for the next user.
+    /// [`Answer::Done`].
     Release {
         /// Whether the modules under test are loaded anew, because something went wrong with them.
         reload_modules: bool,
