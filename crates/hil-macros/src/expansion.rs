@@ -39,7 +39,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
         Place::Target(argument) => quote_spanned!(argument.span()=> Target),
         Place::Bench(argument) => quote_spanned!(argument.span()=> Bench),
     };
-    let requires = &options.requires;
+    let (requires, provokes) = (&options.requires, &options.provokes);
     let timeout_ms = options.timeout_ms.unwrap_or(TIMEOUT_MS);
     let should_panic = text(&options.should_panic);
     let ignore = text(&options.ignore);
@@ -69,6 +69,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
                     teardown: #teardown,
                 }),
                 requires: &[#(#requires),*],
+                provokes: &[#(#provokes),*],
                 timeout_ms: #timeout_ms,
                 should_panic: #should_panic,
                 ignore: #ignore,
@@ -107,14 +108,14 @@ mod tests {
         assert!(text.contains("pubfna_name(){body();}"), "{text}");
         assert!(text.contains("function:::core::stringify!(a_name),"));
         assert!(text.contains("Body::Anywhere("));
-        assert!(text.contains("requires:&[],timeout_ms:60000u64,"));
+        assert!(text.contains("requires:&[],provokes:&[],timeout_ms:60000u64,"));
         assert!(text.contains("setup:::core::option::Option::None,"));
     }
 
     #[test]
     fn the_options_are_in_the_test() {
         let text = expanded(
-            "requires(\"a\", \"b\"), timeout = \"2 s\", setup = on, ignore = \"why\"",
+            "requires(\"a\", \"b\"), provokes(\"c\"), timeout = \"2 s\", setup = on, ignore = \"why\"",
             "fn c(target: &mut hil::Target) -> hil::Result { Ok(()) }",
         );
         let on = "setup:::core::option::Option::Some(|subject:&muthil::Target|::hil::expansion::\
@@ -122,7 +123,7 @@ mod tests {
         for part in [
             "Body::Target(",
             on,
-            "requires:&[\"a\",\"b\"],timeout_ms:2000u64,",
+            "requires:&[\"a\",\"b\"],provokes:&[\"c\"],timeout_ms:2000u64,",
             "should_panic:::core::option::Option::None,",
             "ignore:::core::option::Option::Some(\"why\"),",
         ] {

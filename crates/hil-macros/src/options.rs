@@ -12,7 +12,7 @@ use crate::limit;
 
 /// Every option, as an error lists them.
 const ALL: &str = "`requires(\"capability\", …)`, `timeout = \"30 s\"`, `setup = function`, \
-    `teardown = function`, `should_panic`, `should_panic = \"text\"`, `ignore` and \
+    `teardown = function`, `provokes(\"text\", …)`, `should_panic`, `should_panic = \"text\"`, `ignore` and \
     `ignore = \"reason\"`";
 
 /// The options of a test.
@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) setup: Option<Path>,
     pub(crate) teardown: Option<Path>,
+    /// Parts of the complaints of the kernel that are what the test is for.
+    pub(crate) provokes: Vec<LitStr>,
     /// Whether it passes by panicking, and what the message must contain; with any, the text is
     /// empty.
     pub(crate) should_panic: Option<LitStr>,
@@ -51,7 +53,14 @@ impl Options {
 
     fn take(&mut self, name: &str, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         match name {
-            "requires" => self.requires = capabilities(meta)?,
+            "requires" => {
+                let example = "name the capabilities: `requires(\"capability\", …)`";
+                self.requires = texts(meta, example)?;
+            }
+            "provokes" => {
+                let example = "say what the kernel will say: `provokes(\"text\", …)`";
+                self.provokes = texts(meta, example)?;
+            }
             "timeout" => {
                 self.timeout_ms = Some(limit::milliseconds(&meta.value()?.parse()?)?);
             }
@@ -65,19 +74,18 @@ impl Options {
     }
 }
 
-/// The names in the parentheses of `requires(…)`.
-fn capabilities(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<LitStr>> {
-    let example = "name the capabilities: `requires(\"capability\", …)`";
+/// The texts in the parentheses of an option. None of them may be empty.
+fn texts(meta: &ParseNestedMeta<'_>, example: &str) -> syn::Result<Vec<LitStr>> {
     if !meta.input.peek(syn::token::Paren) {
         return Err(meta.error(example));
     }
     let content;
     syn::parenthesized!(content in meta.input);
-    let names = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
-    if names.is_empty() {
+    let texts = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
+    if texts.is_empty() || texts.iter().any(|text| text.value().is_empty()) {
         return Err(meta.error(example));
     }
-    Ok(names.into_iter().collect())
+    Ok(texts.into_iter().collect())
 }
 
 /// The text behind an option that needs none.
@@ -118,8 +126,9 @@ mod tests {
     fn every_option_is_read() {
         let options = read(
             "requires(\"a\", \"b-c\"), timeout = \"2 s\", setup = on, teardown = power::off, \
-            should_panic = \"text\", ignore = \"reason\",",
+            should_panic = \"text\", ignore = \"reason\", provokes(\"Oops\"),",
         );
+        assert_eq!(options.provokes[0].value(), "Oops");
         let requires: Vec<_> = options.requires.iter().map(LitStr::value).collect();
         assert_eq!(requires, ["a", "b-c"]);
         assert_eq!(options.timeout_ms, Some(2000));
@@ -155,6 +164,9 @@ mod tests {
         assert_eq!(refused("requires()"), (expected.clone(), 0));
         assert_eq!(refused("requires"), (expected.clone(), 0));
         assert_eq!(refused("requires = \"a\""), (expected, 0));
+        // Any complaint contains nothing.
+        let (message, _) = refused("provokes(\"\")");
+        assert!(message.starts_with("say what the kernel will say"));
         assert_eq!(refused("ignore = \"\""), ("leave `= \"\"` out".into(), 9));
     }
 

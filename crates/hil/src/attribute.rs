@@ -46,6 +46,7 @@
 ///     timeout = "30 s",
 ///     setup = connect,
 ///     teardown = disconnect,
+///     provokes("WARNING: CPU"),
 /// )]
 /// fn an_edge_is_told(target: &mut Target) {}
 ///
@@ -66,6 +67,9 @@
 ///   what it has for itself cannot be taken from it. The others go on.
 /// - `setup`, `teardown`: functions with the argument of the test. The teardown comes however
 ///   setup and test end, and when it fails, so does the test.
+/// - `provokes`: parts of messages in which the kernel complains, as is what the test is for. They
+///   are noted in the report and do not fail the test, nor does the taint that comes with them; any
+///   other complaint does. They need not come.
 /// - `should_panic`: the test passes by panicking, with this text in the message if there is one.
 /// - `ignore`: only run with `--ignored` or `--include-ignored`.
 ///

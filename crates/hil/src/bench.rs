@@ -112,6 +112,24 @@ impl Bench {
         self.token
     }
 
+    /// Waits until who has borrowed the board has gone, and it has been restored or switched off.
+    ///
+    /// # Errors
+    ///
+    /// When the server has gone.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        // He may have booted it.
+        self.agent = None;
+        let mut answer = self.ask(&Request::Settle)?;
+        while let Answer::Waiting { .. } = answer {
+            answer = self.next()?;
+        }
+        match answer {
+            Answer::Done => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// What it is.
     ///
     /// # Errors

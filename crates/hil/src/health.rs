@@ -24,10 +24,53 @@ const COMPLAINTS: [&str; 10] = [
     "blocked for more than",
 ];
 
+/// How it says that it has ended. A test on the board that runs then is lost with it; one on the PC
+/// may not notice.
+const PANIC: &str = "Kernel panic - not syncing";
+
 /// Those messages in which the kernel complains.
 pub fn complaints(log: &[Record]) -> Vec<&Record> {
-    let is_complaint = |text: &str| COMPLAINTS.iter().any(|start| text.contains(start));
     log.iter().filter(|r| is_complaint(&r.text)).collect()
+}
+
+fn is_complaint(text: &str) -> bool {
+    COMPLAINTS.iter().any(|start| text.contains(start))
+}
+
+/// What the kernel's words during a test say about the test.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// Why it has not passed, if anything.
+    pub(crate) complaints: Vec<String>,
+    /// Complaints that it is meant to provoke.
+    provoked: Vec<String>,
+}
+
+impl Judged {
+    /// Of what the kernel has said meanwhile, and what it is tainted with since. A complaint that
+    /// contains one of the texts of `provokes` is what the test is for.
+    pub(crate) fn of(said: &[&str], taint: u64, provokes: &[String]) -> Self {
+        let is_provoked = |text: &&str| provokes.iter().any(|part| text.contains(part.as_str()));
+        let all = said.iter().copied();
+        let all = all.filter(|text| is_complaint(text) || text.contains(PANIC));
+        let (provoked, complaints): (Vec<&str>, Vec<&str>) = all.partition(is_provoked);
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+        let mut judged = Self {
+            complaints: owned(complaints),
+            provoked: owned(provoked),
+        };
+        // A complaint taints, so the taint says nothing more.
+        if judged.complaints.is_empty() && judged.provoked.is_empty() {
+            judged.complaints.extend(unexpected_taint(taint));
+        }
+        judged
+    }
+
+    /// What was provoked, for a report.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = (String, String)> + use<'_> {
+        let note = |text: &String| ("provoked".to_owned(), text.clone());
+        self.provoked.iter().map(note)
+    }
 }
 
 /// What is wrong with `/proc/sys/kernel/tainted`, if anything.
@@ -59,6 +102,24 @@ mod tests {
             complaints(&log.map(record)),
             [&record(log[1]), &record(log[2])]
         );
+    }
+
+    #[test]
+    fn what_a_test_provokes_does_not_fail_it_and_nothing_else_is_excused() {
+        let panic = "Kernel panic - not syncing: sysrq triggered crash";
+        let warning = "WARNING: CPU: 0 PID: 1 at mm/slub.c:1";
+        let provokes = ["sysrq triggered crash".to_owned()];
+        let taint = 1 << 9;
+        let judged = Judged::of(&["sysrq: Trigger a crash", panic], taint, &provokes);
+        assert!(judged.complaints.is_empty(), "{judged:?}");
+        let notes: Vec<_> = judged.notes().collect();
+        assert_eq!(notes, [("provoked".to_owned(), panic.to_owned())]);
+        let judged = Judged::of(&[panic, warning], taint, &provokes);
+        assert_eq!(judged.complaints, [warning]);
+        assert_eq!(Judged::of(&[panic], 0, &[]).complaints, [panic]);
+        // A taint that nobody has explained.
+        assert_eq!(Judged::of(&["x"], taint, &provokes).complaints.len(), 1);
+        assert_eq!(Judged::of(&["x"], 0, &provokes), Judged::default());
     }
 
     #[test]

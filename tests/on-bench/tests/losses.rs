@@ -8,7 +8,7 @@ use hil::server::TroubleKind;
 use hil::{Bench, Error};
 use on_bench::{Call, LOSS, boots_again, call_on_board, press_sysrq};
 
-#[hil::test]
+#[hil::test(provokes("Kernel panic - not syncing: sysrq triggered crash"))]
 fn a_kernel_panic_is_told_with_what_the_console_said(bench: &mut Bench) -> hil::Result {
     let before = bench.agent()?.about().boot.clone();
     let mark = bench.mark()?;

@@ -23,6 +23,8 @@ pub struct Test {
     pub body: Body,
     /// The capabilities that the board must have.
     pub requires: &'static [&'static str],
+    /// Parts of the complaints of the kernel that are what it is for.
+    pub provokes: &'static [&'static str],
     /// The bound of time for setup, body and teardown together, milliseconds.
     pub timeout_ms: u64,
     /// Whether it passes by panicking, and what the message must contain.

@@ -34,6 +34,9 @@ pub struct Listed {
     pub timeout_ms: u64,
     /// The capabilities that the board must have.
     pub requires: Vec<String>,
+    /// Parts of the complaints of the kernel that do not fail it.
+    #[serde(default)]
+    pub provokes: Vec<String>,
 }
 
 impl Listed {
@@ -49,12 +52,14 @@ impl Listed {
     }
 
     pub(super) fn new(test: &Test, standing: &Standing) -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         Self {
             name: test.name(),
             place: test.place(),
             ignored: standing.reason().map(str::to_owned),
             timeout_ms: test.timeout_ms,
-            requires: test.requires.iter().map(|&name| name.to_owned()).collect(),
+            requires: owned(test.requires),
+            provokes: owned(test.provokes),
         }
     }
 }

@@ -96,6 +96,7 @@ mod tests {
             function: "b",
             body,
             requires,
+            provokes: &[],
             timeout_ms: 1,
             should_panic: None,
             ignore: None,

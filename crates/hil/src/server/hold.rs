@@ -9,6 +9,9 @@ use std::sync::atomic::Ordering;
 use super::holder::Holder;
 use super::{Answer, Bench, LOOK, NEWS, NOT_HELD, refused, send};
 
+/// Who has waited in vain.
+const ENDING: &str = "the bench is about to end";
+
 /// What lets a connection use the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
@@ -33,7 +36,7 @@ impl Bench {
         hold: &mut Option<Hold>,
     ) -> io::Result<Answer> {
         let Some(token) = self.wait(&self.holder, user, who)? else {
-            return Ok(refused("the bench is about to end"));
+            return Ok(refused(ENDING));
         };
         *hold = Some(Hold {
             token,
@@ -54,13 +57,26 @@ impl Bench {
         }
         // Until the board of the borrower before has been restored, or switched off.
         let Some(borrowed) = self.wait(&self.borrower, user, who)? else {
-            return Ok(refused("the bench is about to end"));
+            return Ok(refused(ENDING));
         };
         *hold = Some(Hold {
             token,
             borrowed: Some(borrowed),
         });
         Ok(Answer::Held { token })
+    }
+
+    pub(super) fn settle(&self, user: &UnixStream, hold: Option<Hold>) -> io::Result<Answer> {
+        if hold.is_none_or(Hold::is_borrowed) {
+            return Ok(refused(
+                "who has borrowed the board cannot wait for himself",
+            ));
+        }
+        let Some(turn) = self.wait(&self.borrower, user, "who lends it")? else {
+            return Ok(refused(ENDING));
+        };
+        self.borrower.release(turn);
+        Ok(Answer::Done)
     }
 
     /// Whether it, or what it is within, is held still.

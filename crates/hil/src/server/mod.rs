@@ -148,6 +148,7 @@ impl Bench {
                     refused("this connection holds the board already")
                 }
                 _ if !self.is_valid(*hold) => refused(NOT_HELD),
+                Request::Settle => self.settle(user, *hold)?,
                 Request::Reach(state) => done(self.fixture().reach(state)),
                 Request::CutPower => done(self.fixture().cut_power()),
                 Request::WriteStorage { image } => done(self.fixture().write_storage(&image)),

@@ -37,6 +37,9 @@ pub(crate) enum Request {
         /// Who asks.
         who: String,
     },
+    /// Wait until who has borrowed the board has gone and been cleaned up behind: any number of
+    /// [`Answer::Waiting`], then [`Answer::Done`]. Only who lends it asks that.
+    Settle,
     /// What is this bench? [`Answer::About`].
     About,
     /// Bring the board so far: [`Answer::Done`].

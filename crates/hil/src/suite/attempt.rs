@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use agent_wire::Record;
 use agent_wire::message::{Ended, Program};
-use hil_report::{Attempt, Line, Outcome};
+use hil_report::{Attempt, Outcome};
 
 use super::Transcript;
-use crate::{Agent, Error, Listed, health};
+use super::evidence::{Evidence, console_lines};
+use crate::health::Judged;
+use crate::{Agent, Error, Listed};
 
 /// How much longer than its own limit a program may run before it is killed: the harness in it
 /// tells more of what it was doing.
@@ -33,28 +34,6 @@ pub struct Setting<'a> {
     pub program: &'a str,
     /// Variables for it.
     pub environment: &'a BTreeMap<String, String>,
-}
-
-/// Where the kernel's log and its taint were before the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    next: u64,
-    taint: u64,
-}
-
-impl Evidence {
-    /// As it is now.
-    ///
-    /// # Errors
-    ///
-    /// When the board is lost.
-    pub fn begin(agent: &Agent) -> Result<Self, Error> {
-        let log = agent.kernel_log(u64::MAX)?;
-        Ok(Self {
-            next: log.next,
-            taint: log.taint,
-        })
-    }
 }
 
 /// Runs a test once. None if it turned out that it is to be ignored, with the reason in `Err`.
@@ -84,31 +63,22 @@ pub fn attempt(
     let mut output = Vec::new();
     let ended = agent.run(program, |_, bytes| output.extend(bytes))?;
     let duration = begun.elapsed();
-    let log = agent.kernel_log(evidence.next)?;
+    let said = evidence.take(agent)?;
     let output = String::from_utf8_lossy(&output).into_owned();
     let outcome = match outcome(&ended, &output, limit) {
         Ok(outcome) => outcome,
         Err(reason) => return Ok(Err(reason)),
     };
-    let mut complaints: Vec<_> = health::complaints(&log.records)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let taint = health::unexpected_taint(log.taint & !evidence.taint);
-    if complaints.is_empty() {
-        complaints.extend(taint);
-    }
-    *evidence = Evidence {
-        next: log.next,
-        taint: log.taint | evidence.taint,
-    };
-    let clock = Clock::of(agent);
+    let texts = said.texts();
+    let judged = Judged::of(&texts, said.taint, &test.provokes);
+    let mut notes = notes(&output);
+    notes.extend(judged.notes());
     Ok(Ok(Attempt {
-        notes: notes(&output),
+        notes,
         output,
         console: console_lines(setting.console, mark),
-        kernel_log: log.records.iter().map(|r| clock.line(r)).collect(),
-        complaints,
+        kernel_log: said.lines,
+        complaints: judged.complaints,
         ..Attempt::new(started, duration, outcome)
     }))
 }
@@ -188,47 +158,6 @@ pub fn notes(output: &str) -> Vec<(String, String)> {
         .filter_map(|note| note.split_once(" = "))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
-}
-
-/// What a console has said since a mark, for a report.
-pub fn console_lines(console: &dyn Transcript, mark: u64) -> Vec<Line> {
-    console.since(mark).into_iter().map(console_line).collect()
-}
-
-fn console_line(line: crate::console::Line) -> Line {
-    let text = match (line.target, line.text.split_once("] ")) {
-        (Some(_), Some((_, text))) => text.to_owned(),
-        _ => line.text,
-    };
-    Line {
-        host: line.host,
-        target: line.target,
-        text,
-    }
-}
-
-/// When a moment of the kernel's clock was, by this PC's.
-struct Clock {
-    kernel_started: SystemTime,
-}
-
-impl Clock {
-    fn of(agent: &Agent) -> Self {
-        let uptime = agent.about().started.elapsed();
-        let now = SystemTime::now();
-        Self {
-            kernel_started: now.checked_sub(uptime).unwrap_or(now),
-        }
-    }
-
-    fn line(&self, record: &Record) -> Line {
-        let time = Duration::from_micros(record.time_us);
-        Line {
-            host: self.kernel_started + time,
-            target: Some(time),
-            text: record.text.clone(),
-        }
-    }
 }
 
 #[cfg(test)]

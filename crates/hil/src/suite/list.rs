@@ -40,6 +40,7 @@ pub fn list(ask: Ask<'_>, place: Place) -> Result<Vec<Listed>, Error> {
             .then(|| "it has the attribute `ignore`".to_owned()),
         timeout_ms: u64::try_from(LIMIT.as_millis()).unwrap_or(u64::MAX),
         requires: Vec::new(),
+        provokes: Vec::new(),
     };
     Ok(names(&text).map(test).collect())
 }
@@ -77,6 +78,7 @@ mod tests {
             ignored: Some("no pci".into()),
             timeout_ms: 7,
             requires: vec!["pci".into()],
+            provokes: vec!["Oops".into()],
         };
         let text = serde_json::to_string(&one).unwrap();
         let mut ask = |_: &[&str], variables: &[(&str, &str)]| {

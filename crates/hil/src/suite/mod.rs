@@ -7,9 +7,13 @@
 //! [`main!`](crate::main) or of Rust's own test harness.
 
 mod attempt;
+mod evidence;
 mod list;
 mod transcript;
+mod witness;
 
-pub use attempt::{Evidence, Setting, attempt, console_lines, notes, outcome};
+pub use attempt::{Setting, attempt, notes, outcome};
+pub use evidence::{Evidence, console_lines};
 pub use list::list;
 pub use transcript::Transcript;
+pub use witness::{Seen, Witness};

@@ -75,6 +75,7 @@ fn a_program_gets_all_that_it_needs_to_run_one() {
         ignored: Some(lacks.into()),
         timeout_ms: 60_000,
         requires: vec!["pci".into(), "can".into()],
+        provokes: vec!["Oops".into()],
     };
     assert_eq!(tests, [expected]);
 

@@ -162,6 +162,7 @@ impl Wires {
 /// A board, and the log of its power.
 pub(crate) struct Played {
     pub(crate) fixture: Fixture,
+    #[allow(dead_code, reason = "not every program that shares this needs it")]
     pub(crate) log: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -186,6 +187,7 @@ pub(crate) fn play(behaviour: impl Fn(u32, Lines) + Send + Sync + 'static) -> Re
 }
 
 /// A board whose agent answers as `answer` does.
+#[allow(dead_code, reason = "not every program that shares this needs it")]
 pub(crate) fn answering(
     answer: impl Fn(&Call, &dyn Fn(Reply)) -> bool + Send + Sync + 'static,
 ) -> Result<Played> {

@@ -18,7 +18,7 @@ pub(crate) fn on_target(target: &mut Target) -> hil::Result {
 #[hil::test(requires("pci"))]
 fn needs_pci(_target: &mut Target) {}
 
-#[hil::test(requires("pci", "can"))]
+#[hil::test(requires("pci", "can"), provokes("Oops"))]
 fn needs_pci_and_can(_target: &mut Target) {}
 
 #[hil::test(requires("pcie"))]
