@@ -5,6 +5,7 @@
 mod checks;
 mod on_bench;
 mod on_board;
+mod process;
 mod recorder;
 mod stand_in;
 mod summary;

@@ -4,19 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Seek as _};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use agent_wire::message::Ended;
 use hil::server::{self, socket};
+use hil::suite::Witness;
 use hil::{Bench, Error, Fixture, Listed, Place, bench, suite};
-use hil_report::{Attempt, Event, Outcome, TestId};
+use hil_report::{Attempt, Boot, Event, Outcome, TestId};
 
 use super::on_board::{Run, failure_text, is_wanted};
+use super::process;
 use super::summary::Counts;
 use crate::exit::Exit;
 use crate::external;
@@ -31,27 +30,16 @@ const PACKAGE: &str = "on-bench";
 /// How long the bench stays without a user: between two tests there is none for a moment.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How much longer than its own limit a test may run before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// How often it is looked whether a test has ended.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// Runs the tests on a bench that is served to them, and switches it off.
 pub(super) fn run(
     run: &Run<'_>,
     fixture: Fixture,
-    mut environment: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
     folder: &Path,
     step: &Step,
 ) -> Result<Counts> {
     let name = fixture.board().name.clone();
     let path = folder.join("bench.socket");
-    environment.insert(Bench::VARIABLE.to_owned(), path.display().to_string());
-    let suites = suites(run, &environment, step)?;
-    if suites.iter().all(|(_, tests)| tests.is_empty()) {
-        return Ok(Counts::default());
-    }
     let unserved = || format!("cannot serve the bench {name} at {}", path.display());
     // What a run that was killed has left; nobody else serves there, for the folder is locked.
     socket::remove_if_dead(&path).or_environment(unserved)?;
@@ -62,24 +50,45 @@ pub(super) fn run(
         idle: IDLE,
     };
     let server = thread::spawn(move || server::serve(fixture, &listener, settings));
-    let mut counts = Counts::default();
-    for (binary, tests) in &suites {
-        let on_bench = OnBench {
-            run,
-            name: &name,
-            environment: &environment,
-            step,
-        };
-        counts = counts.plus(on_bench.suite(binary, tests));
-    }
-    // One that has ended already was told by the tests that did not find it.
+    let who = format!("pid {}, which tests it", std::process::id());
+    let held = Bench::hold(&path, &who, &mut |_| {});
+    let tested = held
+        .or_fail(Exit::Infrastructure, unserved)
+        .and_then(|mut bench| run_lent(run, &name, &mut bench, &path, environment, step));
+    // It may have ended by itself.
     let _ = bench::stop(&path);
     let served = server.join();
     let _ = fs::remove_file(&path);
     if let Ok(served) = served {
         served.or_environment(unserved)?;
     }
-    Ok(counts)
+    tested
+}
+
+/// Runs the tests on a bench that is held, and lent to one after the other.
+pub(super) fn run_lent(
+    run: &Run<'_>,
+    name: &str,
+    bench: &mut Bench,
+    path: &Path,
+    mut environment: BTreeMap<String, String>,
+    step: &Step,
+) -> Result<Counts> {
+    let loan = bench.loan().to_string();
+    environment.insert(Bench::VARIABLE.to_owned(), path.display().to_string());
+    environment.insert(Bench::LOAN.to_owned(), loan);
+    let suites = suites(run, &environment, step)?;
+    let mut on_bench = OnBench {
+        run,
+        name,
+        bench,
+        environment: &environment,
+        step,
+    };
+    let wanted = suites.iter().filter(|(_, tests)| !tests.is_empty());
+    Ok(wanted.fold(Counts::default(), |counts, (binary, tests)| {
+        counts.plus(on_bench.suite(binary, tests))
+    }))
 }
 
 /// The programs and those of their tests that are wanted.
@@ -130,12 +139,13 @@ fn build(setup: &Setup, step: &Step) -> Result<Vec<TestBinary>> {
 struct OnBench<'a> {
     run: &'a Run<'a>,
     name: &'a str,
+    bench: &'a mut Bench,
     environment: &'a BTreeMap<String, String>,
     step: &'a Step,
 }
 
 impl OnBench<'_> {
-    fn suite(&self, binary: &TestBinary, tests: &[Listed]) -> Counts {
+    fn suite(&mut self, binary: &TestBinary, tests: &[Listed]) -> Counts {
         let mut shown = format!(
             "\n     Running {} on this PC with {}\n",
             binary.name, self.name
@@ -159,7 +169,7 @@ impl OnBench<'_> {
 
     /// Runs one test, more than once if it fails and that is wanted.
     fn test(
-        &self,
+        &mut self,
         id: &TestId,
         test: &Listed,
         program: &Path,
@@ -202,58 +212,58 @@ impl OnBench<'_> {
 
     /// One attempt; `Err` says why the test was not run.
     fn attempt(
-        &self,
+        &mut self,
         test: &Listed,
         program: &Path,
         started: SystemTime,
     ) -> std::result::Result<Attempt, String> {
         let begun = Instant::now();
-        let (outcome, output) = match self.process(test, program) {
-            Ok((ended, output)) => (suite::outcome(&ended, &output, test.timeout())?, output),
-            Err(error) => {
-                let reason = format!("cannot run {}: {error}", program.display());
-                (Outcome::Infrastructure { reason }, String::new())
-            }
+        let failed = |reason| {
+            let outcome = Outcome::Infrastructure { reason };
+            Ok(Attempt::new(started, begun.elapsed(), outcome))
         };
-        Ok(Attempt {
+        let witness = match Witness::begin(self.bench) {
+            Ok(witness) => witness,
+            Err(error) => return failed(format!("the bench has gone before the test: {error}")),
+        };
+        let mut command = Command::new(program);
+        command.envs(self.environment);
+        let bound = test.timeout() + process::GRACE;
+        let (ended, output) = match process::run_test(command, &test.name, bound) {
+            Ok(ran) => ran,
+            Err(error) => return failed(format!("cannot run {}: {error}", program.display())),
+        };
+        let outcome = suite::outcome(&ended, &output, test.timeout())?;
+        let mut attempt = Attempt {
             notes: suite::notes(&output),
             output,
             ..Attempt::new(started, begun.elapsed(), outcome)
-        })
+        };
+        match witness.end(self.bench) {
+            Ok(seen) => {
+                self.record(&seen.boots, &test.name);
+                seen.add_to(&mut attempt, &test.provokes);
+            }
+            Err(error) if attempt.outcome == Outcome::Passed => {
+                let reason = format!("the bench has gone after the test: {error}");
+                attempt.outcome = Outcome::Infrastructure { reason };
+            }
+            // What the test itself came to counts more.
+            Err(_) => {}
+        }
+        Ok(attempt)
     }
 
-    fn process(&self, test: &Listed, program: &Path) -> std::io::Result<(Ended, String)> {
-        // A file takes whatever the test writes, read or not.
-        let mut written = tempfile::tempfile()?;
-        let mut child = Command::new(program)
-            .args([
-                test.name.as_str(),
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(written.try_clone()?)
-            .stderr(written.try_clone()?)
-            .spawn()?;
-        let deadline = Instant::now() + test.timeout() + GRACE;
-        let mut ended = Ended::default();
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            if Instant::now() >= deadline {
-                ended.timed_out = true;
-                child.kill()?;
-                break child.wait()?;
-            }
-            thread::sleep(LOOK);
-        };
-        (ended.code, ended.signal) = (status.code(), status.signal());
-        let mut output = Vec::new();
-        written.rewind()?;
-        written.read_to_end(&mut output)?;
-        Ok((ended, String::from_utf8_lossy(&output).into_owned()))
+    /// Tells the reports of the boots during a test.
+    fn record(&self, boots: &[server::Boot], test: &str) {
+        for boot in boots {
+            let boot = Boot {
+                started: boot.started,
+                duration: boot.duration.unwrap_or_default(),
+                why: format!("the test {test}"),
+            };
+            let bench = self.name.to_owned();
+            self.run.recorder.add(Event::Boot { bench, boot });
+        }
     }
 }
