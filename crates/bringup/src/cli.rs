@@ -49,6 +49,14 @@ pub(crate) enum Command {
     Module(Module),
     /// Remove what was built from this checkout, and with --cache the cache too.
     Clean(Clean),
+    /// Run a test program for this PC: what `test` has cargo start.
+    #[command(hide = true)]
+    TestProgram {
+        /// The folder that says what it is, and takes what came of it.
+        folder: PathBuf,
+        /// The program.
+        program: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +127,7 @@ pub(crate) struct Test {
     pub(crate) filters: Vec<String>,
 }
 
-/// Reports of the tests on boards.
+/// Reports of all tests, and of the checks of the source.
 #[derive(Debug, Args)]
 pub(crate) struct Reports {
     /// Write a JUnit report.

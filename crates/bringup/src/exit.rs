@@ -25,14 +25,21 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The one of two that says more: a test that failed is found before all else.
+    /// The one of two that counts, as [`hil_report::Exit`] has it: what did not build was not
+    /// tested at all, and a defect stays one whatever else happened. What this PC lacks may be why
+    /// a bench failed.
     pub(crate) fn worse(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Ok, other) => other,
-            (one, Self::Ok) => one,
-            (Self::TestFailed, _) | (_, Self::TestFailed) => Self::TestFailed,
-            (one, _) => one,
-        }
+        const ORDER: [Exit; 7] = [
+            Exit::Build,
+            Exit::TestFailed,
+            Exit::Timeout,
+            Exit::Environment,
+            Exit::Refused,
+            Exit::Infrastructure,
+            Exit::Ok,
+        ];
+        let found = ORDER.into_iter().find(|exit| [self, other].contains(exit));
+        found.unwrap_or(self)
     }
 }
 

@@ -55,6 +55,12 @@ impl Failure {
         self
     }
 
+    /// Says what it was a part of.
+    pub(crate) fn within(mut self, whole: &str) -> Self {
+        self.0.what = format!("{whole}: {}", self.0.what);
+        self
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         self.0.exit

@@ -2,6 +2,8 @@
 
 //! What a report is told of a bench while a test on the PC drives it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod played;
 
 use std::path::Path;

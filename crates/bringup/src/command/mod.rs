@@ -46,6 +46,7 @@ fn command(command: &Command, progress: &Progress) -> Result<Exit> {
         Command::Kernel(command) => kernel::run(command, progress),
         Command::Module(command) => module::run(command, progress),
         Command::Clean(options) => clean::run(options, progress),
+        Command::TestProgram { folder, program } => test::run_program(folder, program),
     }
 }
 

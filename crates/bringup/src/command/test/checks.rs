@@ -3,6 +3,11 @@
 //! What the source must be besides correct. Everything runs in the toolbox, so a check's verdict
 //! is the same on every PC, and the workspace is proven to build with its minimum compiler.
 
+use std::time::{Instant, SystemTime};
+
+use hil_report::{Attempt, Event, Outcome, Place, TestId};
+
+use super::recorder::Recorder;
 use super::summary::Counts;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -31,15 +36,32 @@ const CHECKS: [(&str, Check); 4] = [
     ),
 ];
 
-/// Runs all checks; one that finds something does not keep the next from running.
-pub(super) fn run(setup: &Setup, progress: &Progress) -> Result<Counts> {
+/// What the checks are called in the reports.
+const SUITE: &str = "source";
+
+/// Runs all checks; one that finds something does not keep the next from running. In the reports a
+/// check that found something is source that does not build.
+pub(super) fn run(setup: &Setup, recorder: &Recorder, progress: &Progress) -> Result<Counts> {
     anstream::println!("\nrunning {} checks of the source", CHECKS.len());
     let mut counts = Counts::default();
     let mut failures: Vec<Failure> = Vec::new();
     for (name, check) in CHECKS {
+        let (started, begun) = (SystemTime::now(), Instant::now());
         let passed = match check(setup, progress) {
-            Ok(()) => true,
+            Ok(()) => {
+                let id = TestId {
+                    bench: None,
+                    suite: SUITE.to_owned(),
+                    name: name.to_owned(),
+                    place: Place::Pc,
+                };
+                let attempt = Attempt::new(started, begun.elapsed(), Outcome::Passed);
+                recorder.add(Event::TestFinished { id, attempt });
+                true
+            }
             Err(failure) if failure.exit() == Exit::Build => {
+                let failure = failure.within(&format!("not so: {name}"));
+                recorder.blame(&failure, None);
                 failures.push(failure);
                 false
             }

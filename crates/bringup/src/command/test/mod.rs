@@ -5,6 +5,7 @@
 mod checks;
 mod on_bench;
 mod on_board;
+mod on_pc;
 mod process;
 mod recorder;
 mod stand_in;
@@ -12,7 +13,6 @@ mod summary;
 mod tested;
 
 use std::panic::resume_unwind;
-use std::process::Command;
 
 use crate::benches::{self, Chosen};
 use crate::cli::Test;
@@ -25,39 +25,62 @@ use crate::{module, target_programs};
 use recorder::Recorder;
 use summary::{Counts, Summary};
 
+pub(super) use on_pc::run_program;
+
 pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
     let chosen = chosen(&repository, options)?;
+    let recorder = Recorder::new(&options.reports)?;
+    let mut summary = Summary::default();
+    let tested = test(options, &chosen, &recorder, &mut summary, progress);
+    if let Err(failure) = &tested {
+        recorder.blame(failure, None);
+    }
+    // Also of a run that ended early: what there was until then, and why.
+    let report = recorder.finish(&options.reports)?;
+    if let Err(failure) = tested {
+        summary.add("the rest", Err(failure));
+    }
+    summary.print();
+    Ok(exit(&report, &summary))
+}
+
+/// Runs everything, as far as what comes later can do without what failed.
+fn test(
+    options: &Test,
+    chosen: &[Chosen],
+    recorder: &Recorder,
+    summary: &mut Summary,
+    progress: &Progress,
+) -> Result<()> {
     let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
-    let recorder = Recorder::new(&options.reports)?;
-    let mut summary = Summary::default();
     if !options.boards_only {
-        summary.add("on this PC", on_this_pc(&setup)?);
-        summary.add("checks of the source", checks::run(&setup, progress)?);
+        let on_pc = on_pc::run(&setup.tools.repository, recorder, progress);
+        let on_pc = on_pc.inspect_err(|failure| recorder.blame(failure, None));
+        summary.add("on this PC", on_pc);
+        let checked = checks::run(&setup, recorder, progress)?;
+        summary.add("checks of the source", Ok(checked));
     }
     let built = module::build(&setup, progress)?;
     let run = on_board::Run {
         setup: &setup,
         built: &built,
         programs: &programs,
-        recorder: &recorder,
+        recorder,
         retries: options.retries,
         filters: &options.filters,
     };
-    let on_pc = summary.exit();
-    let mut results = on_all(&run, &chosen, progress);
+    let mut results = on_all(&run, chosen, progress);
     let is_whole = options.bench.is_empty() && options.board.is_empty();
     if is_whole {
         results.extend(stand_in::test(&run, options.set_up.choices(), progress));
     }
-    let report = recorder.finish(&options.reports)?;
     for (name, result) in results {
-        summary.add(&format!("on {name}"), result?);
+        summary.add(&format!("on {name}"), result);
     }
-    summary.print();
-    Ok(on_pc.worse(report_exit(&report)))
+    Ok(())
 }
 
 /// Runs the tests on all benches at the same time.
@@ -77,14 +100,19 @@ fn on_all(
     })
 }
 
-/// What the record of the boards' tests means for this program's end.
-fn report_exit(report: &hil_report::Report) -> Exit {
-    match report.exit() {
+/// What the record of the run means for this program's end. A bench that has failed is in it,
+/// however long it was waited for; what this PC lacks is told apart.
+fn exit(report: &hil_report::Report, summary: &Summary) -> Exit {
+    let recorded = match report.exit() {
         hil_report::Exit::Passed => Exit::Ok,
         hil_report::Exit::Infrastructure => Exit::Infrastructure,
         hil_report::Exit::TimedOut => Exit::Timeout,
         hil_report::Exit::Failed => Exit::TestFailed,
         hil_report::Exit::Build => Exit::Build,
+    };
+    match summary.exit() {
+        Exit::Timeout => recorded,
+        ended => recorded.worse(ended),
     }
 }
 
@@ -104,14 +132,4 @@ fn chosen(repository: &Repository, options: &Test) -> Result<Vec<Chosen>> {
     let bench = |name: &String| benches::described(repository, name);
     let boards = options.board.iter().map(board);
     boards.chain(options.bench.iter().map(bench)).collect()
-}
-
-/// Runs `cargo test` with the PC's own compiler.
-fn on_this_pc(setup: &Setup) -> Result<Counts> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .current_dir(setup.tools.repository.root());
-    summary::run_and_count(&mut command)
 }

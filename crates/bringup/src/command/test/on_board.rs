@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use agent_wire::message::Program;
 use hil::suite::{self, Evidence, Setting};
 use hil::{Error, Listed, Lost, Place};
-use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId, Trouble, TroubleKind};
+use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId};
 
 use super::on_bench;
 use super::recorder::Recorder;
@@ -17,7 +17,7 @@ use super::summary::Counts;
 use super::tested::Tested;
 use crate::benches::Chosen;
 use crate::emulation::{self, Content};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::module::Built;
 use crate::progress::{Progress, Step};
 use crate::repository::Repository;
@@ -47,12 +47,13 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs all tests on a bench.
+    /// Runs all tests on a bench. The reports are told of what ended that early.
     pub(super) fn on(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
-        match chosen.description {
+        let tested = match chosen.description {
             None => self.on_emulated(chosen, progress),
             Some(_) => self.on_described(chosen, progress),
-        }
+        };
+        tested.inspect_err(|failure| self.recorder.blame(failure, Some(&chosen.name)))
     }
 
     fn on_emulated(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
@@ -73,8 +74,7 @@ impl Run<'_> {
         let counts = tested.map_err(|error| {
             let failure = emulation::failure(&mut fixture, error);
             let log = step.log().display();
-            self.blame(chosen, failure)
-                .help(format!("all the board printed is in {log}"))
+            failure.help(format!("all the board printed is in {log}"))
         });
         let counts = counts?;
         let repository = &self.setup.tools.repository;
@@ -89,13 +89,12 @@ impl Run<'_> {
     fn on_described(&self, chosen: &Chosen, progress: &Progress) -> Result<Counts> {
         let told = environment(&self.setup.tools.repository, chosen, Place::Target)?;
         let mut bench = warm::take(self.setup, self.built, chosen, Vec::new(), progress)?;
-        warm::make_ready(&mut bench, self.built, chosen, progress)
-            .map_err(|failure| self.blame(chosen, failure))?;
+        warm::make_ready(&mut bench, self.built, chosen, progress)?;
         let step = progress.step(&format!("test-{}", chosen.name), &chosen.title())?;
         let tested = self.tests(chosen, &mut bench, told, &step);
         let counts = tested.map_err(|error| {
             let error = bench.explain(error);
-            self.blame(chosen, warm::trouble(chosen, error))
+            warm::trouble(chosen, error)
         })?;
         bench
             .release(counts.failed > 0)
@@ -123,17 +122,6 @@ impl Run<'_> {
             boots: boots.saturating_sub(1),
         };
         session.tests()
-    }
-
-    /// Tells the reports that a bench has failed.
-    fn blame(&self, chosen: &Chosen, failure: Failure) -> Failure {
-        self.recorder.add(Event::Trouble(Trouble {
-            kind: TroubleKind::Infrastructure,
-            what: failure.summary(),
-            bench: Some(chosen.name.clone()),
-            detail: failure.evidence_lines().to_vec(),
-        }));
-        failure
     }
 }
 

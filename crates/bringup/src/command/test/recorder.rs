@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use hil_report::{Event, EventWriter, Recording, Report};
+use hil_report::{Event, EventWriter, Recording, Report, Trouble, TroubleKind};
 
 use crate::cli::Reports;
 use crate::exit::Exit;
-use crate::failure::{OrFail, Result};
+use crate::failure::{Failure, OrFail, Result};
 
-/// Takes the events of all boards.
+/// Takes the events of this PC and of all boards.
 #[derive(Debug)]
 pub(super) struct Recorder {
     state: Mutex<State>,
@@ -26,6 +26,8 @@ struct State {
     events: Option<(PathBuf, EventWriter<File>)>,
     /// The first event that could not be written.
     unwritten: Option<hil_report::Error>,
+    /// What has been told of already.
+    blamed: Vec<Trouble>,
 }
 
 impl Recorder {
@@ -40,6 +42,7 @@ impl Recorder {
                 recording: Recording::new(started, notes.clone()),
                 events: events.map(|(path, file)| (path, EventWriter::new(file))),
                 unwritten: None,
+                blamed: Vec::new(),
             }),
             begun: Instant::now(),
         };
@@ -57,6 +60,27 @@ impl Recorder {
             }
         }
         state.recording.add(event);
+    }
+
+    /// Tells what ended a part of the run early, if that has not been told yet: what does not
+    /// build, or whatever else went wrong, on a bench if it was there.
+    pub(super) fn blame(&self, failure: &Failure, bench: Option<&str>) {
+        let kind = match failure.exit() {
+            Exit::Build => TroubleKind::Build,
+            _ => TroubleKind::Infrastructure,
+        };
+        let trouble = Trouble {
+            kind,
+            what: failure.summary(),
+            bench: bench.map(str::to_owned),
+            detail: failure.evidence_lines().to_vec(),
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.blamed.contains(&trouble) {
+            state.blamed.push(trouble.clone());
+            drop(state);
+            self.add(Event::Trouble(trouble));
+        }
     }
 
     /// Ends the run and writes the reports that were asked for.

@@ -52,7 +52,8 @@ pub(super) fn test(
     let boards = boards.ok().and_then(|boards| boards.all().ok());
     let board = boards.into_iter().flatten().find(shares_its_console);
     let test = |board: Board, by: By| {
-        let tested = test_on(board, by, run, choices, progress);
+        let tested = test_on(board, by, run, choices, progress)
+            .inspect_err(|failure| run.recorder.blame(failure, Some(by.name())));
         (by.name().to_owned(), tested)
     };
     let ways = [By::SerialConsole, By::RemoteLogin, By::BadLine];

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Counts tests from the summary lines that Rust's test harness prints.
-
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+//! Counts tests, and sums up what came of each part of a run.
 
 use crate::exit::Exit;
-use crate::failure::{OrFail, Result};
+use crate::failure::{Failure, Result};
 
-/// How the harness's summary line begins.
+/// How the summary line of Rust's test harness begins.
 const RESULT: &str = "test result: ";
 
 /// How many tests there were.
@@ -47,88 +44,62 @@ impl Counts {
             self.passed, self.failed, self.ignored
         )
     }
-
-    /// Reads a summary line of the harness.
-    pub(crate) fn parse(line: &str) -> Option<Self> {
-        let (_, counts) = line.trim().strip_prefix(RESULT)?.split_once(". ")?;
-        let count = |name: &str| {
-            let part = counts
-                .split(';')
-                .map(str::trim)
-                .find_map(|part| part.strip_suffix(name));
-            part?.trim().parse().ok()
-        };
-        Some(Self {
-            passed: count("passed")?,
-            failed: count("failed")?,
-            ignored: count("ignored")?,
-        })
-    }
 }
 
-/// Counts of each part.
+/// What came of each part.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    parts: Vec<(String, Counts)>,
+    parts: Vec<(String, std::result::Result<Counts, Exit>)>,
+    failures: Vec<Failure>,
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, part: &str, counts: Counts) {
+    /// Takes what came of a part: its counts, or why it ended before there were any.
+    pub(super) fn add(&mut self, part: &str, tested: Result<Counts>) {
+        let counts = tested.map_err(|failure| {
+            let exit = failure.exit();
+            self.failures.push(failure);
+            exit
+        });
         self.parts.push((part.to_owned(), counts));
     }
 
-    pub(super) fn total(&self) -> Counts {
-        self.parts
-            .iter()
-            .fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts))
+    fn total(&self) -> Counts {
+        let counted = self.parts.iter().filter_map(|(_, counts)| counts.ok());
+        counted.fold(Counts::default(), Counts::plus)
     }
 
-    /// What the program's exit code must tell.
-    pub(super) fn exit(&self) -> Exit {
-        match self.total() {
-            Counts { failed: 0, .. } => Exit::Ok,
-            _ => Exit::TestFailed,
-        }
-    }
-
-    /// Prints a line per part and one for all.
+    /// Prints why parts ended early, a line per part, and one for all.
     pub(super) fn print(&self) {
         anstream::println!();
         for (part, counts) in &self.parts {
-            anstream::println!(
-                "{part}: {} passed, {} failed, {} ignored",
-                counts.passed,
-                counts.failed,
-                counts.ignored
-            );
+            match counts {
+                Ok(counts) => anstream::println!(
+                    "{part}: {} passed, {} failed, {} ignored",
+                    counts.passed,
+                    counts.failed,
+                    counts.ignored
+                ),
+                Err(Exit::Build) => anstream::println!("{part}: the source does not build"),
+                Err(_) => anstream::println!("{part}: ended early"),
+            }
         }
-        anstream::println!("\n{}", self.total().line());
+        let line = self.total().line();
+        if self.failures.is_empty() {
+            anstream::println!("\n{line}");
+        } else {
+            anstream::println!("\n{}", line.replacen("ok.", "FAILED.", 1));
+        }
+        for failure in &self.failures {
+            failure.print();
+        }
     }
-}
 
-/// Runs a harness, shows what it prints, and counts its tests. One that failed without a summary
-/// line, because it did not build, counts as one failed test.
-pub(super) fn run_and_count(command: &mut Command) -> Result<Counts> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .or_environment(|| "cannot start cargo, which builds the tests for this PC")
-        .map_err(|failure| failure.help("run this as `cargo bringup test`"))?;
-    let mut counts = Counts::default();
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n') {
-            let line = line.or_environment(|| "cannot read what cargo prints")?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            anstream::println!("{line}");
-            counts = counts.plus(Counts::parse(&line).unwrap_or_default());
-        }
+    /// The worst of what ended a part early.
+    pub(super) fn exit(&self) -> Exit {
+        let exits = self.failures.iter().map(Failure::exit);
+        exits.fold(Exit::Ok, Exit::worse)
     }
-    let status = child.wait().or_environment(|| "cannot wait for cargo")?;
-    if !status.success() && counts.failed == 0 {
-        counts.failed = 1;
-    }
-    Ok(counts)
 }
 
 #[cfg(test)]
@@ -136,30 +107,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_harness_summary_line_is_read_and_written() {
-        let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; \
-                    3 filtered out; finished in 0.02s";
-        let counts = Counts::parse(line).unwrap();
-        assert_eq!((counts.passed, counts.failed, counts.ignored), (5, 2, 1));
-        assert_eq!(Counts::parse(&counts.line()), Some(counts));
-        assert_eq!(Counts::parse("running 3 tests"), None);
-    }
-
-    #[test]
-    fn one_failed_test_of_any_part_is_told_by_the_exit_code() {
+    fn a_part_that_ended_early_is_no_success_and_its_worst_end_counts() {
         let mut summary = Summary::default();
-        summary.add("first", Counts::one(true));
+        summary.add("first", Ok(Counts::one(true)));
         assert_eq!(summary.exit(), Exit::Ok);
-        summary.add("second", Counts::one(false));
-        summary.add("third", Counts::one(true));
-        assert_eq!(summary.exit(), Exit::TestFailed);
+        let failure = |exit| Err(Failure::new(exit, "it"));
+        summary.add("second", failure(Exit::Infrastructure));
+        summary.add("third", Ok(Counts::one(false)));
+        assert_eq!(summary.exit(), Exit::Infrastructure);
+        summary.add("fourth", failure(Exit::Build));
+        summary.add("fifth", failure(Exit::Environment));
+        assert_eq!(summary.exit(), Exit::Build);
+        let total = summary.total();
+        assert_eq!((total.passed, total.failed), (1, 1));
     }
 
     #[test]
-    fn a_harness_that_ends_badly_without_a_summary_is_a_failed_test() {
-        let counts = run_and_count(Command::new("sh").args(["-c", "exit 101"])).unwrap();
-        assert_eq!(counts, Counts::one(false));
-        let counts = run_and_count(Command::new("sh").args(["-c", "exit 0"])).unwrap();
-        assert_eq!(counts, Counts::default());
+    fn the_line_is_as_the_harness_prints_it() {
+        let line = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        assert_eq!(Counts::one(true).line(), line);
+        assert!(
+            Counts::one(false)
+                .line()
+                .starts_with("test result: FAILED. 0 passed; 1 failed;")
+        );
     }
 }
