@@ -143,12 +143,13 @@ fn last_words(output: &str) -> String {
 }
 
 fn ignored_because(output: &str) -> String {
-    let line = output.lines().find(|line| line.contains("... ignored"));
-    let reason = line.and_then(|line| line.split_once("... ignored, "));
-    reason.map_or_else(
-        || "it has the attribute `ignore`".to_owned(),
-        |(_, reason)| reason.to_owned(),
-    )
+    let mut lines = output.lines();
+    let reason = lines.find_map(|line| line.split_once(" ... ignored").map(|(_, reason)| reason));
+    let reason = reason.unwrap_or_default();
+    // Rust's own harness, and libtest-mimic.
+    let told = reason.strip_prefix(", ");
+    let told = told.or_else(|| reason.strip_prefix(" (")?.strip_suffix(')'));
+    told.unwrap_or("it does not say why").to_owned()
 }
 
 /// The notes among what a test wrote, as name and value.
@@ -241,6 +242,9 @@ mod tests {
         let output = format!("test x ... ignored, no pci here\n{}", result(0, 0, 1));
         let ignored = outcome(&ended(Some(0), None), &output, LIMIT);
         assert_eq!(ignored, Err("no pci here".to_owned()));
+        let output = output.replace(", no pci here", " (no browser)");
+        let ignored = outcome(&ended(Some(0), None), &output, LIMIT);
+        assert_eq!(ignored, Err("no browser".to_owned()));
     }
 
     #[test]
