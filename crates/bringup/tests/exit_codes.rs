@@ -148,6 +148,42 @@ fn what_this_pc_lacks_is_3() {
     assert_eq!(document["ok"], false);
 }
 
+#[test]
+fn a_run_of_tests_that_ends_early_has_its_reports() {
+    let checkout = Checkout::new();
+    let lock = checkout.root().join("kmod/kernel.lock");
+    std::fs::write(lock, "no lock file").unwrap();
+    let path = |name: &str| checkout.guard.path().join(name).display().to_string();
+    let [junit, html, events] = ["junit", "html", "events"].map(path);
+    let output = checkout.run(&[
+        "test",
+        "--board",
+        "some-board",
+        "--junit",
+        &junit,
+        "--html",
+        &html,
+        "--events",
+        &events,
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let junit = read(&junit);
+    assert!(junit.contains("errors=\"1\" failures=\"0\""), "{junit}");
+    assert!(junit.contains("type=\"infrastructure\""), "{junit}");
+    assert!(junit.contains("kernel.lock"), "{junit}");
+    let html = read(&html);
+    assert!(html.contains("<h1>The run could not go on</h1>"), "{html}");
+    let events = read(&events);
+    let last = events.lines().last().unwrap();
+    assert!(last.contains("\"event\":\"run-finished\""), "{last}");
+    assert!(events.contains("\"event\":\"trouble\""), "{events}");
+    // Wrong usage is no run.
+    let unknown = checkout.run(&["test", "--board", "nobody", "--junit", &path("none")]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+    assert!(!checkout.guard.path().join("none").exists());
+}
+
 /// A lock file that names a kernel without packages.
 fn lock_a_kernel(checkout: &Checkout) {
     let lock = "suite = \"trixie-backports\"\nseries = \"7.3\"\nrelease = \"7.3.4-arm64\"\n\

@@ -62,7 +62,12 @@ fn headline(report: &Report, summary: &Summary) -> String {
         Exit::Infrastructure if counts.infrastructure > 0 => {
             format!("The bench failed {}", tests(counts.infrastructure))
         }
-        Exit::Infrastructure if summary.infrastructure_troubles > 0 => "A bench failed".to_owned(),
+        Exit::Infrastructure if report.troubles.iter().any(|one| one.bench.is_some()) => {
+            "A bench failed".to_owned()
+        }
+        Exit::Infrastructure if summary.infrastructure_troubles > 0 => {
+            "The run could not go on".to_owned()
+        }
         Exit::Infrastructure => "The run was cut off".to_owned(),
         Exit::Passed if counts.tests() == 0 => "No tests were run".to_owned(),
         Exit::Passed if counts.flaky > 0 => {
