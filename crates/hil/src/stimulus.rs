@@ -47,15 +47,6 @@ impl Kind {
             board_spec::Stimulus::Button(_) => Self::Button,
         }
     }
-
-    /// The capability of a board on a bench that has one of these, as a test requires it.
-    pub fn capability(self) -> &'static str {
-        match self {
-            Self::Line => "stimulus-line",
-            Self::Sensor => "stimulus-sensor",
-            Self::Button => "stimulus-button",
-        }
-    }
 }
 
 impl Display for Kind {

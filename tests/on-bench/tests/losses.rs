@@ -8,7 +8,10 @@ use hil::server::TroubleKind;
 use hil::{Bench, Error};
 use on_bench::{Call, LOSS, boots_again, call_on_board, press_sysrq};
 
-#[hil::test(provokes("Kernel panic - not syncing: sysrq triggered crash"))]
+#[hil::test(
+    requires("console", "power"),
+    provokes("Kernel panic - not syncing: sysrq triggered crash")
+)]
 fn a_kernel_panic_is_told_with_what_the_console_said(bench: &mut Bench) -> hil::Result {
     let before = bench.agent()?.about().boot.clone();
     let mark = bench.mark()?;
@@ -116,7 +119,7 @@ fn a_cable_that_is_pulled_in_the_middle_of_a_transfer_delays_it(bench: &mut Benc
     Ok(())
 }
 
-#[hil::test]
+#[hil::test(requires("power"))]
 fn power_that_is_cut_in_the_middle_of_a_transfer_ends_it(bench: &mut Bench) -> hil::Result {
     let agent = bench.agent()?;
     let before = agent.about().boot.clone();

@@ -5,7 +5,7 @@
 use hil::{Bench, State};
 use on_bench::{boots_again, program};
 
-#[hil::test]
+#[hil::test(requires("power"))]
 fn a_power_cycle_is_another_boot(bench: &mut Bench) -> hil::Result {
     let before = bench.agent()?.about().boot.clone();
     assert_eq!(bench.state()?, State::Ready);

@@ -27,7 +27,7 @@ use crate::target_programs::{TestBinary, test_binary};
 /// The package whose tests these are.
 const PACKAGE: &str = "on-bench";
 
-/// How long the bench stays without a user: between two tests there is none for a moment.
+/// How long the bench stays without a user: until this run holds it.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Runs the tests on a bench that is served to them, and switches it off.

@@ -96,6 +96,13 @@ impl Run<'_> {
             let error = bench.explain(error);
             warm::trouble(chosen, error)
         })?;
+        let repository = &self.setup.tools.repository;
+        let told = environment(repository, chosen, Place::Bench)?;
+        let path = warm::socket_of(repository, chosen);
+        let name = &chosen.name;
+        let counts = counts.plus(on_bench::run_lent(
+            self, name, &mut bench, &path, told, &step,
+        )?);
         bench
             .release(counts.failed > 0)
             .map_err(|error| warm::trouble(chosen, error))?;
