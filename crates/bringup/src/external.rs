@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -15,6 +16,9 @@ use crate::toolbox::SOURCE;
 
 /// How many of a failed program's last lines are shown.
 const SHOWN: usize = 20;
+
+/// How a message of cargo's for programs begins, which explains nothing to a person.
+const CARGO_MESSAGE: &str = "{\"reason\":";
 
 /// How apt and cargo say that there is no way to a server.
 const UNREACHABLE: [&str; 5] = [
@@ -37,8 +41,11 @@ fn name(command: &Command) -> String {
         .get_args()
         .skip_while(|argument| *argument != "--")
         .nth(1);
-    let name = inside.unwrap_or(command.get_program());
-    name.to_string_lossy().into_owned()
+    let name = Path::new(inside.unwrap_or(command.get_program()));
+    name.file_name()
+        .unwrap_or(name.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn quoted(word: &OsStr) -> String {
@@ -131,6 +138,9 @@ fn follow(
         step.line(&line);
         if is_stdout {
             each(&line);
+        }
+        if is_stdout && line.starts_with(CARGO_MESSAGE) {
+            continue;
         }
         if last.len() == SHOWN {
             last.pop_front();
@@ -254,6 +264,12 @@ mod tests {
         assert!(failure.summary().contains("sh failed"), "{failure}");
         assert_eq!(failure.evidence_lines().len(), SHOWN);
         assert_eq!(failure.evidence_lines().last().unwrap(), "30");
+    }
+
+    #[test]
+    fn what_cargo_says_to_programs_explains_nothing_to_a_person() {
+        let failure = explained("echo error: x >&2; echo '{\"reason\":\"y\"}'; exit 101");
+        assert_eq!(failure.evidence_lines(), ["error: x"]);
     }
 
     #[test]
