@@ -5,22 +5,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use board_spec::Board;
+use hil::description::Benches;
 use hil::stimulus::{Kind, Point};
 use hil::{Place, TargetDescription};
 
-use crate::benches::Chosen;
+use crate::benches::{self, Chosen};
 use crate::failure::Result;
 use crate::repository::Repository;
 
 /// What a bench may have besides its board, for tests on the PC that need it, and what it means. By
 /// its own name, each line, sensor and button can be required in the same way.
-const OF_BENCHES: [(&str, &str); 6] = [
+const OF_BENCHES: [(&str, &str); 7] = [
     (POWER, "a power switch that commands can press"),
     (CONSOLE, "a console that is listened to"),
     (STORAGE, "a card or disk that the bench can write"),
     (LINE, "a line that the bench can set and look at"),
     (SENSOR, "a sensor that the bench can tell what to measure"),
     (BUTTON, "a button that the bench can press"),
+    (
+        CABLE,
+        "a button that pulls the agent's cable and puts it in again",
+    ),
 ];
 
 const POWER: &str = "power";
@@ -29,6 +34,7 @@ const STORAGE: &str = "storage";
 const LINE: &str = "stimulus-line";
 const SENSOR: &str = "stimulus-sensor";
 const BUTTON: &str = "stimulus-button";
+const CABLE: &str = "cable";
 
 /// The variables that a test on this bench needs: without them it takes itself to be on a PC, and
 /// every test that needs the board is ignored.
@@ -39,17 +45,20 @@ pub(crate) fn of(
 ) -> Result<BTreeMap<String, String>> {
     let boards = repository.boards()?;
     let board = &chosen.board;
+    // Of all boards, and of all benches that the user has: what this one lacks is no mistake.
+    let described = benches::all().ok().flatten();
+    let described = described.iter().flat_map(Benches::all);
+    let described = described.flat_map(|(_, description)| description.stimulus());
+    let points = boards.all().unwrap_or_default();
+    let points = points.iter().flat_map(stimulus_of);
+    let points = points.chain(described).chain(stimulus(chosen));
     let description = TargetDescription {
         bench: chosen.name.clone(),
         board: board.name.clone(),
         title: board.title.clone(),
         place: Some(place),
         capabilities: capabilities(chosen),
-        known: known(
-            boards.capabilities(),
-            &boards.all().unwrap_or_default(),
-            chosen,
-        ),
+        known: known(boards.capabilities(), points),
     };
     let json = serde_json::to_string(&description).unwrap_or_default();
     Ok([(TargetDescription::VARIABLE.to_owned(), json)].into())
@@ -90,11 +99,9 @@ fn capability(kind: Kind) -> &'static str {
 /// Whatever some board or bench may have.
 fn known(
     of_boards: &BTreeMap<String, String>,
-    boards: &[Board],
-    chosen: &Chosen,
+    points: impl Iterator<Item = Point>,
 ) -> BTreeMap<String, String> {
     let of_benches = OF_BENCHES.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
-    let points = boards.iter().flat_map(stimulus_of).chain(stimulus(chosen));
     let points = points.map(|point| (point.name, format!("a {} of the bench", point.kind)));
     let mut known = of_boards.clone();
     known.extend(of_benches.into_iter().chain(points));
@@ -140,7 +147,7 @@ mod tests {
             let mut chosen = Chosen::emulated(board.clone());
             chosen.description = Some(description);
             let found = capabilities(&chosen);
-            let known = known(&BTreeMap::new(), &[], &chosen);
+            let known = known(&BTreeMap::new(), stimulus(&chosen).into_iter());
             assert!(found.is_subset(&known.into_keys().collect()));
             found.into_iter().collect::<Vec<_>>()
         };
@@ -157,14 +164,15 @@ mod tests {
 
     #[test]
     fn an_emulated_board_has_what_its_emulator_can_do() {
-        for board in boards().all().unwrap() {
+        let all = boards().all().unwrap();
+        for board in &all {
             let chosen = Chosen::emulated(board.clone());
             let found = capabilities(&chosen);
             for name in [POWER, CONSOLE, STORAGE, LINE, BUTTON, "freeze"] {
                 assert!(found.contains(name), "{} has no {name}", board.name);
             }
             // What another board has is known, and not had.
-            let known = known(&BTreeMap::new(), &boards().all().unwrap(), &chosen);
+            let known = known(&BTreeMap::new(), all.iter().flat_map(stimulus_of));
             assert!(known.contains_key("temperature") && known.contains_key("power-button"));
             let both = ["temperature", "power-button"];
             assert!(!both.iter().all(|name| found.contains(*name)));
