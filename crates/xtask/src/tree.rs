@@ -95,12 +95,16 @@ impl Tree {
         self.files().find(|file| file.path == path)
     }
 
-    /// The manifests of the workspace's members.
+    /// The manifests of the workspace's members. A package that is a workspace of its own is none.
     pub fn manifests(&self) -> impl Iterator<Item = &File> {
-        self.files().filter(|file| {
+        let is_member = |file: &&File| {
             let names: Vec<_> = file.path.split('/').collect();
             matches!(names[..], ["crates" | "tests", _, "Cargo.toml"])
-        })
+        };
+        let is_workspace = |file: &&File| file.text.lines().any(|line| line == "[workspace]");
+        self.files()
+            .filter(is_member)
+            .filter(move |file| !is_workspace(file))
     }
 }
 
@@ -153,3 +157,19 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_of_its_own_is_no_member() {
+        let tree = Tree::from([
+            ("Cargo.toml", "[workspace]\n"),
+            ("crates/a/Cargo.toml", "[package]\n"),
+            ("tests/b/Cargo.toml", "[package]\n[workspace]\n"),
+        ]);
+        let paths: Vec<_> = tree.manifests().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["crates/a/Cargo.toml"]);
+    }
+}
