@@ -49,6 +49,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn init(plan: &Path) -> ExitCode {
     let served = catch_unwind(|| {
         mounts::mount_all();
+        log_crashes();
         run(plan)
     });
     match served {
@@ -64,6 +65,12 @@ pub(crate) fn init(plan: &Path) -> ExitCode {
         }
     }
     power::idle()
+}
+
+/// Has the kernel say in its log where and why a program crashed.
+fn log_crashes() {
+    // As in kernel/sysctl.c; not every kernel is built with it.
+    let _ = fs::write("/proc/sys/debug/exception-trace", "1");
 }
 
 /// The agent on the port of a plan, as a program that somebody else has started.
