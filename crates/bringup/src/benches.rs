@@ -7,27 +7,33 @@ use std::path::{Path, PathBuf};
 
 use board_spec::Board;
 use clap::Args;
+use hil::Bench;
 use hil::description::{BenchDescription, Benches};
+use hil::server::About;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::repository::Repository;
 
 /// The environment variable that names the file.
-const VARIABLE: &str = "BRINGUP_BENCHES";
+pub(crate) const VARIABLE: &str = "BRINGUP_BENCHES";
 
 /// The file's name, where it is looked for.
 const FILE: &str = "bench.toml";
+
+/// The environment variables that say which is meant, where no option does.
+pub(crate) const BOARD: &str = "BRINGUP_BOARD";
+pub(crate) const BENCH: &str = "BRINGUP_BENCH";
 
 /// What says which bench is meant.
 #[derive(Debug, Args)]
 pub(crate) struct Choice {
     /// Which board, emulated [default: the kit's default board].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    #[arg(long, value_name = "NAME", env = BOARD)]
     pub(crate) board: Option<String>,
 
     /// Which bench of bench.toml, instead of an emulated board.
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BENCH")]
+    #[arg(long, value_name = "NAME", env = BENCH)]
     pub(crate) bench: Option<String>,
 }
 
@@ -78,6 +84,28 @@ pub(crate) fn choose(repository: &Repository, choice: &Choice) -> Result<Chosen>
     }
 }
 
+/// The bench that somebody else serves, and names in [`Bench::VARIABLE`]. Another choice is not
+/// passed over.
+pub(crate) fn served(repository: &Repository, about: &About, choice: &Choice) -> Result<Chosen> {
+    for (chosen, is, option) in [
+        (&choice.board, &about.board, "--board"),
+        (&choice.bench, &about.name, "--bench"),
+    ] {
+        if let Some(other) = chosen.as_ref().filter(|chosen| *chosen != is) {
+            let variable = Bench::VARIABLE;
+            let what = format!("{option} says {other}, but {variable} leads to {is}");
+            return Err(Failure::new(Exit::Refused, what).help(format!(
+                "leave out {option}, or run this without {variable}"
+            )));
+        }
+    }
+    Ok(Chosen {
+        name: about.name.clone(),
+        board: repository.board_or_default(Some(&about.board))?,
+        description: None,
+    })
+}
+
 /// The described bench of this name.
 pub(crate) fn described(repository: &Repository, name: &str) -> Result<Chosen> {
     let Some(benches) = all()? else {
@@ -116,8 +144,8 @@ pub(crate) fn all() -> Result<Option<Benches>> {
     Ok(Some(read))
 }
 
-/// The file: the one that is named, the nearest from here upwards, or the user's own.
-fn file() -> Result<Option<PathBuf>> {
+/// The file, if there is one: the one that is named, the nearest from here upwards, or the user's own.
+pub(crate) fn file() -> Result<Option<PathBuf>> {
     if let Some(path) = std::env::var_os(VARIABLE) {
         return Ok(Some(path.into()));
     }

@@ -9,9 +9,11 @@
 mod archive;
 mod benches;
 mod cache;
+mod capabilities;
 mod cli;
 mod command;
 mod device_tree;
+mod elf;
 mod emulation;
 mod exit;
 mod external;

@@ -3,7 +3,6 @@
 //! `bringup cargo`: the toolbox's cargo, for the board's platform. What it builds of the user's
 //! package is run on a board, by `bringup run` as its runner.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::RunEnd;
@@ -21,11 +20,24 @@ use crate::warm::{self, Ready};
 /// Where this program is mounted: cargo takes a runner's path apart at its spaces.
 const PROGRAM: &str = "/bringup";
 
-/// What runs on the board what cargo has built.
-const RUNNING: [&str; 5] = ["test", "t", "run", "r", "bench"];
+/// Cargo's own commands that run nothing of what they build. Any other may: a plugin, an alias.
+const RUNS_NOTHING: [&str; 25] = [
+    "add", "b", "build", "c", "check", "clean", "clippy", "d", "doc", "fetch", "fix", "fmt",
+    "help", "info", "init", "metadata", "new", "package", "remove", "rustc", "search", "tree",
+    "update", "vendor", "version",
+];
+
+/// What keeps the others from it.
+const RUN_NOTHING: [&str; 5] = ["--no-run", "--help", "-h", "--version", "-V"];
 
 /// What the user's variables begin with that cargo and the programs are given.
-const PASSED: [&str; 3] = ["RUST_", "CARGO_TERM_", "BRINGUP_BOARD"];
+const PASSED: [&str; 5] = [
+    "RUST_",
+    "CARGO_TERM_",
+    "CARGO_PROFILE_",
+    "CARGO_NET_",
+    "NEXTEST_",
+];
 
 pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
     let repository = Repository::find()?;
@@ -62,10 +74,12 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
     ))
 }
 
-/// Whether this command of cargo runs programs.
+/// Whether this command of cargo may run programs.
 fn runs_on_board(arguments: &[String]) -> bool {
-    let command = arguments.iter().find(|word| !word.starts_with(['-', '+']));
-    command.is_some_and(|command| RUNNING.contains(&command.as_str()))
+    let cargos = || arguments.iter().take_while(|word| *word != "--");
+    let command = cargos().find(|word| !word.starts_with(['-', '+']));
+    command.is_some_and(|command| !RUNS_NOTHING.contains(&command.as_str()))
+        && !cargos().any(|word| RUN_NOTHING.contains(&word.as_str()))
 }
 
 /// Mounts the checkout, the user's package, and where their output goes, each at its own place.
@@ -79,7 +93,7 @@ fn mounted(enter: ToolboxCommand, repository: &Repository, here: &Path) -> Resul
     } else {
         let package = package_folder(here)?;
         // The checkout may lie in it, and is mounted over it then.
-        let enter = enter.mount_where_it_is(&package, Access::Write);
+        let enter = enter.mount_where_it_is(&project_folder(&package), Access::Write);
         (enter, package.join("target"))
     };
     Ok(enter
@@ -97,7 +111,7 @@ fn for_the_board(
     chosen: &Chosen,
     runs: bool,
 ) -> Result<ToolboxCommand> {
-    let mut enter = passed(std::env::vars_os())
+    let mut enter = target_environment::passed(std::env::vars_os(), &PASSED)
         .into_iter()
         .fold(enter, |enter, (name, value)| enter.env(&name, value));
     let platform = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU";
@@ -113,20 +127,17 @@ fn for_the_board(
         .env(&format!("{platform}_RUNNER"), format!("{PROGRAM} run"));
     if runs {
         let socket = warm::socket_of(repository, chosen);
-        enter = enter.env(hil::Bench::VARIABLE, socket);
+        enter = enter
+            .env(hil::Bench::VARIABLE, socket)
+            .env(benches::BOARD, &chosen.board.name);
+        if chosen.description.is_some() {
+            enter = enter.env(benches::BENCH, &chosen.name);
+        }
         for (name, value) in target_environment::of(repository, chosen, hil::Place::Target)? {
             enter = enter.env(&name, value);
         }
     }
     Ok(enter)
-}
-
-/// What of the user's variables cargo and the programs are given.
-fn passed(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, OsString)> {
-    variables
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| PASSED.iter().any(|start| name.starts_with(start)))
-        .collect()
 }
 
 /// The folder of the package that `here` lies in, or of its workspace.
@@ -150,6 +161,14 @@ fn package_folder(here: &Path) -> Result<PathBuf> {
     }
 }
 
+/// The folder of the project that a package belongs to: what is under version control together, for
+/// packages depend on others beside them.
+fn project_folder(package: &Path) -> PathBuf {
+    let is_top = |folder: &&Path| folder.join(".git").exists();
+    let top = package.ancestors().find(is_top).unwrap_or(package);
+    top.to_path_buf()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,8 +179,10 @@ mod tests {
             let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
             runs_on_board(&words)
         };
-        assert!(runs("test -p x") && runs("-q t") && runs("run -- build"));
+        assert!(runs("test -p x") && runs("-q t") && runs("run -- build") && runs("nextest run"));
+        assert!(runs("run -- --help"), "the program's words are not cargo's");
         assert!(!runs("build --test ioctl") && !runs("clippy -- test") && !runs("--version"));
+        assert!(!runs("test --no-run") && !runs("run --help"));
     }
 
     #[test]
@@ -181,16 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn the_users_wishes_are_passed_and_nothing_of_this_pc() {
-        let names = [
-            "RUST_BACKTRACE",
-            "CARGO_TERM_COLOR",
-            "BRINGUP_BOARD",
-            "CARGO_HOME",
-            "HOME",
-        ];
-        let passed = passed(names.map(|n| (n.into(), "x".into())).into_iter());
-        let passed: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(passed, names[..3]);
+    fn a_package_sees_what_lies_beside_it_in_its_project() {
+        let guard = tempfile::tempdir().unwrap();
+        let package = guard.path().join("package");
+        std::fs::create_dir_all(&package).unwrap();
+        assert_eq!(project_folder(&package), package);
+        std::fs::create_dir(guard.path().join(".git")).unwrap();
+        assert_eq!(project_folder(&package), guard.path());
     }
 }

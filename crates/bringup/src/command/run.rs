@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use agent_wire::message::{Ended, Program, Stream};
 use hil::agent::{Event, Input, Process};
-use hil::{Agent, Bench, TargetDescription, health};
+use hil::{Agent, Bench, health};
+use nix::errno::Errno;
 
 use crate::benches::{self, Chosen};
 use crate::cli::Run;
+use crate::elf;
 use crate::exit::Exit;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, OrFail as _, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::target_environment;
@@ -40,32 +42,45 @@ pub(crate) enum RunEnd {
 
 pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     let repository = Repository::find()?;
-    let chosen = benches::choose(&repository, &options.choice)?;
     let local = Path::new(&options.program);
     if !local.is_file() {
         let what = format!("there is no program {}", local.display());
         return Err(Failure::new(Exit::Refused, what));
     }
-    let mut environment = environment(std::env::vars_os());
-    let mut bench = match std::env::var_os(Bench::VARIABLE) {
-        Some(socket) => hold_served(Path::new(&socket), &chosen, progress)?,
+    elf::require_for_board(local)?;
+    let (chosen, mut bench) = match std::env::var_os(Bench::VARIABLE) {
+        Some(socket) => hold_served(Path::new(&socket), &repository, options, progress)?,
         None => {
-            // Whoever names a socket has described its board too.
-            environment.remove(TargetDescription::VARIABLE);
+            let chosen = benches::choose(&repository, &options.choice)?;
             let choices = options.set_up.choices();
-            warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?.bench
+            let ready = warm::hold(&chosen, vec![local.to_path_buf()], choices, progress)?;
+            (chosen, ready.bench)
         }
     };
-    for (name, value) in target_environment::of(&repository, &chosen, hil::Place::Target)? {
-        environment.entry(name).or_insert(value);
-    }
+    let mut environment = environment(std::env::vars_os());
+    environment.extend(target_environment::of(
+        &repository,
+        &chosen,
+        hil::Place::Target,
+    )?);
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, options, environment));
-    let (ended, log) = result.map_err(|error| {
-        let error = bench.explain(error);
-        warm::trouble(&chosen, error)
-    })?;
+    let (ended, log) = match result {
+        Ok(ran) => ran,
+        // The board is well: it stays on for the next run.
+        Err(error @ hil::Error::Refused(_)) => {
+            let failure = refused(&chosen, error);
+            let released = bench.release(true);
+            return released
+                .map_err(|error| warm::trouble(&chosen, error))
+                .and(Err(failure));
+        }
+        Err(error) => {
+            let error = bench.explain(error);
+            return Err(warm::trouble(&chosen, error));
+        }
+    };
     let end = verdict(&ended, &log);
     bench
         .release(end != RunEnd::Code(0))
@@ -74,12 +89,36 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
 }
 
 /// Holds a board that somebody has made ready, without any set-up.
-fn hold_served(socket: &Path, chosen: &Chosen, progress: &Progress) -> Result<Bench> {
+fn hold_served(
+    socket: &Path,
+    repository: &Repository,
+    options: &Run,
+    progress: &Progress,
+) -> Result<(Chosen, Bench)> {
     let who = format!("pid {}, bringup run", std::process::id());
     let held = Bench::hold(socket, &who, &mut |holder| {
         progress.note(&format!("the board is held by {holder}; waiting for it"));
     });
-    held.map_err(|error| warm::trouble(chosen, error))
+    let unheld = || format!("cannot use the bench that {} names", Bench::VARIABLE);
+    let bench = held.or_fail(Exit::Infrastructure, unheld)?;
+    let about = bench.about().or_fail(Exit::Infrastructure, unheld)?;
+    let chosen = benches::served(repository, &about, &options.choice)?;
+    Ok((chosen, bench))
+}
+
+/// The board did not take the program.
+fn refused(chosen: &Chosen, error: hil::Error) -> Failure {
+    // What is not found is the loader of a program that needs libraries: execve(2).
+    let is_not_found = matches!(&error, hil::Error::Refused(failure)
+        if failure.errno == Some(Errno::ENOENT as i32));
+    let failure = warm::trouble(chosen, error);
+    if !is_not_found {
+        return failure;
+    }
+    failure.help(
+        "is it static? A board has no libraries but those of its own system: build it with `-C \
+         target-feature=+crt-static`, or by `cargo bringup cargo`",
+    )
 }
 
 fn run_on(
@@ -141,13 +180,11 @@ fn pass_on(mut from: impl Read, to: &Input) {
     let _ = to.end();
 }
 
-/// What of this PC's environment is not about this PC. What is not UTF-8 cannot go to the board.
+/// What of this PC's environment is not about this PC.
 fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
-    variables
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| PASSED.iter().any(|start| name.starts_with(start)))
-        .filter(|(name, _)| !KEPT.contains(&name.as_str()))
-        .collect()
+    let mut environment = target_environment::passed(variables, &PASSED);
+    environment.retain(|name, _| !KEPT.contains(&name.as_str()));
+    environment
 }
 
 /// What the end of the program means for this one. How a crash came about is said.
@@ -181,8 +218,6 @@ fn verdict(ended: &Ended, log: &[agent_wire::Record]) -> RunEnd {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStringExt as _;
-
     use super::*;
 
     fn ended(code: Option<i32>, signal: Option<i32>) -> Ended {
@@ -232,13 +267,5 @@ mod tests {
         let passed = environment(variables.map(|n| (n.into(), "x".into())).into_iter());
         let names: Vec<_> = passed.keys().map(String::as_str).collect();
         assert_eq!(names, ["CARGO_PKG_NAME", "RUST_BACKTRACE"]);
-    }
-
-    #[test]
-    fn a_variable_that_is_not_utf_8_is_left_out() {
-        let odd = OsString::from_vec(vec![b'x', 0xff]);
-        let variables = [("RUST_A", odd), ("RUST_B", "x".into())];
-        let passed = environment(variables.map(|(n, v)| (n.into(), v)).into_iter());
-        assert_eq!(passed.into_keys().collect::<Vec<_>>(), ["RUST_B"]);
     }
 }

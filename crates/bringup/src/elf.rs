@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Whether a program is one for the board, which its first bytes say: elf(5).
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrFail as _, Result};
+
+/// `e_machine` of programs for 64-bit ARM.
+const AARCH64: u16 = 183;
+
+/// Length of what is read: up to the end of `e_machine`.
+const START: usize = 20;
+
+/// Refuses a program that is built for another platform. What is no ELF file, a script for one, the
+/// board's kernel may know all the same.
+pub(crate) fn require_for_board(program: &Path) -> Result<()> {
+    let unreadable = || format!("cannot read {}", program.display());
+    let mut start = [0; START];
+    let mut file = File::open(program).or_environment(unreadable)?;
+    match file.read_exact(&mut start) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+        Err(error) => return Err(error).or_environment(unreadable),
+    }
+    let machine = u16::from_le_bytes([start[18], start[19]]);
+    if !start.starts_with(b"\x7fELF") || machine == AARCH64 {
+        return Ok(());
+    }
+    let what = format!(
+        "{} is not built for the board: its ELF machine is {machine}, the board's is {AARCH64}",
+        program.display()
+    );
+    Err(Failure::new(Exit::Refused, what)
+        .help("build it with `--target aarch64-unknown-linux-gnu`, or by `cargo bringup cargo`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_this_pc_is_refused_before_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |content: &[u8]| {
+            let path = folder.path().join("program");
+            std::fs::write(&path, content).unwrap();
+            require_for_board(&path)
+        };
+        let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+        elf.resize(64, 0);
+        elf[18] = 62;
+        let refused = check(&elf).unwrap_err();
+        assert!(refused.to_string().contains("machine is 62"), "{refused}");
+        assert_eq!(refused.exit(), Exit::Refused);
+        elf[18] = 183;
+        assert!(check(&elf).is_ok());
+        assert!(check(b"#!/bin/sh\necho a script\n").is_ok());
+        assert!(check(b"").is_ok());
+    }
+}
