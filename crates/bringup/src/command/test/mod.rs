@@ -6,11 +6,13 @@ mod checks;
 mod on_bench;
 mod on_board;
 mod on_pc;
+mod printed;
 mod process;
 mod recorder;
 mod stand_in;
 mod summary;
 mod tested;
+mod through_cargo;
 
 use std::panic::resume_unwind;
 
@@ -53,6 +55,7 @@ fn test(
     summary: &mut Summary,
     progress: &Progress,
 ) -> Result<()> {
+    let repository = Repository::find()?;
     let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
@@ -80,6 +83,11 @@ fn test(
     for (name, result) in results {
         summary.add(&format!("on {name}"), result);
     }
+    let relying = setup.finish_building();
+    let through_cargo = through_cargo::test(&repository, chosen, &options.filters, recorder);
+    let through_cargo = through_cargo.inspect_err(|failure| recorder.blame(failure, None));
+    drop(relying);
+    summary.add("through cargo's runner", through_cargo);
     Ok(())
 }
 
