@@ -3,7 +3,7 @@
 //! The few packages that this PC itself must have. Everything else lives in the toolbox.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::unistd::{AccessFlags, access};
@@ -88,11 +88,17 @@ pub(crate) fn is_root() -> bool {
 
 /// Whether a program is on the search path.
 pub(crate) fn has_program(name: &str) -> bool {
+    program(name).is_some()
+}
+
+/// Where a program is that this user can run.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // An ordinary user's path often lacks the folders of administrators' programs.
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(Into::into))
-        .any(|folder| access(&folder.join(name), AccessFlags::X_OK).is_ok())
+        .map(|folder| folder.join(name))
+        .find(|program| access(program, AccessFlags::X_OK).is_ok())
 }
 
 /// The requirements that count for this user.

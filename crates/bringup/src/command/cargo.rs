@@ -10,15 +10,19 @@ use crate::benches::{self, Chosen};
 use crate::cli::Cargo;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+use crate::host;
 use crate::progress::Progress;
 use crate::repository::{self, Repository};
 use crate::setup::Setup;
 use crate::target_environment;
-use crate::toolbox::{Access, CARGO, ToolboxCommand};
+use crate::toolbox::{self, Access, CARGO, ToolboxCommand};
 use crate::warm::{self, Ready};
 
 /// Where this program is mounted: cargo takes a runner's path apart at its spaces.
 const PROGRAM: &str = "/bringup";
+
+/// Where a plugin of cargo's is mounted.
+const PLUGINS: &str = "/plugins";
 
 /// Cargo's own commands that run nothing of what they build. Any other may: a plugin, an alias.
 const RUNS_NOTHING: [&str; 25] = [
@@ -58,6 +62,7 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
         .mount(&tools.cache.folder("cargo")?, CARGO, Access::Write)
         .env("CARGO_HOME", CARGO);
     let enter = for_the_board(enter, &repository, &chosen, runs)?;
+    let enter = with_plugin(enter, &options.arguments);
     let mut command = enter.folder(&here.to_string_lossy()).program("cargo");
     command.args(&options.arguments);
     // Cargo locks its own folder. Others may build meanwhile.
@@ -76,10 +81,32 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
 
 /// Whether this command of cargo may run programs.
 fn runs_on_board(arguments: &[String]) -> bool {
-    let cargos = || arguments.iter().take_while(|word| *word != "--");
-    let command = cargos().find(|word| !word.starts_with(['-', '+']));
-    command.is_some_and(|command| !RUNS_NOTHING.contains(&command.as_str()))
-        && !cargos().any(|word| RUN_NOTHING.contains(&word.as_str()))
+    command(arguments).is_some_and(|command| !RUNS_NOTHING.contains(&command))
+        && !words(arguments).any(|word| RUN_NOTHING.contains(&word))
+}
+
+/// Cargo's own words before `--`, the first of which is its command.
+fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
+    let cargos = arguments.iter().take_while(|word| *word != "--");
+    cargos.map(String::as_str)
+}
+
+/// The command of cargo.
+fn command(arguments: &[String]) -> Option<&str> {
+    words(arguments).find(|word| !word.starts_with(['-', '+']))
+}
+
+/// Lets cargo find the program of a command that is none of its own, if this PC has it.
+fn with_plugin(enter: ToolboxCommand, arguments: &[String]) -> ToolboxCommand {
+    let Some(command) = command(arguments) else {
+        return enter;
+    };
+    let name = format!("cargo-{command}");
+    let Some(program) = host::program(&name) else {
+        return enter;
+    };
+    let enter = enter.mount(&program, &format!("{PLUGINS}/{name}"), Access::Read);
+    enter.env("PATH", format!("{}:{PLUGINS}", toolbox::PATH))
 }
 
 /// Mounts the checkout, the user's package, and where their output goes, each at its own place.
@@ -119,6 +146,8 @@ fn for_the_board(
         .env("CARGO_BUILD_TARGET", "aarch64-unknown-linux-gnu")
         // What only a debugger on the PC reads need not go over a serial line.
         .env("CARGO_PROFILE_DEV_STRIP", "debuginfo")
+        // There is one board.
+        .env("NEXTEST_TEST_THREADS", "1")
         .env(&format!("{platform}_LINKER"), "aarch64-linux-gnu-gcc")
         .env(
             &format!("{platform}_RUSTFLAGS"),

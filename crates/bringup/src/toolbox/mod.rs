@@ -29,6 +29,9 @@ pub(crate) const CARGO: &str = "/cargo";
 /// Where apt keeps its lists and downloads.
 pub(crate) const ARCHIVE: &str = "/archive";
 
+/// Where programs in the toolbox find others.
+pub(crate) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Settings of the PC that programs in the toolbox see too.
 const PASSED: [&str; 8] = [
     "http_proxy",
@@ -112,7 +115,7 @@ impl Toolbox {
             OsStr::new(CERTIFICATES),
         ]);
         let mut command = command
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", PATH)
             .env("HOME", "/tmp")
             .env("LANG", "C.UTF-8")
             .env("CARGO_HTTP_CAINFO", CERTIFICATES);
