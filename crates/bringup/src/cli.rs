@@ -151,17 +151,16 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) set_up: SetUp,
 
-    /// The program, built for the board, static or with all that it needs on the board.
-    #[arg(value_name = "PROGRAM")]
-    pub(crate) program: String,
-
-    /// Its arguments.
+    /// The program, built for the board, static or with all that it needs on the board; and its
+    /// arguments.
+    // One list: what follows the program is never taken for an option of this one.
     #[arg(
-        value_name = "ARGUMENT",
+        value_name = "PROGRAM",
+        required = true,
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    pub(crate) arguments: Vec<String>,
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -343,4 +342,27 @@ pub(crate) struct Clean {
     /// Remove toolbox, kernels and downloads too.
     #[arg(long)]
     pub(crate) cache: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_program_is_the_programs() {
+        let words = [
+            "bringup", "run", "--board", "x", "program", "--bench", "-v", "--", "--help",
+        ];
+        let Command::Run(run) = Cli::parse_from(words).command else {
+            panic!("this is a run");
+        };
+        assert_eq!(run.choice.board.as_deref(), Some("x"));
+        assert_eq!(run.command, words[4..]);
+        let words = ["bringup", "cargo", "test", "--locked", "--", "--help"];
+        let Command::Cargo(cargo) = Cli::parse_from(words).command else {
+            panic!("this is cargo");
+        };
+        assert_eq!(cargo.arguments, words[2..]);
+        assert!(Cli::try_parse_from(["bringup", "run"]).is_err());
+    }
 }

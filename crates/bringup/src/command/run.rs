@@ -42,7 +42,10 @@ pub(crate) enum RunEnd {
 
 pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     let repository = Repository::find()?;
-    let local = Path::new(&options.program);
+    let (local, arguments) = match options.command.split_first() {
+        Some((program, arguments)) => (Path::new(program), arguments),
+        None => return Err(Failure::new(Exit::Refused, "no program is named")),
+    };
     if !local.is_file() {
         let what = format!("there is no program {}", local.display());
         return Err(Failure::new(Exit::Refused, what));
@@ -65,7 +68,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     )?);
     let result = bench
         .agent()
-        .and_then(|agent| run_on(&agent, local, options, environment));
+        .and_then(|agent| run_on(&agent, local, arguments, environment));
     let (ended, log) = match result {
         Ok(ran) => ran,
         // The board is well: it stays on for the next run.
@@ -124,12 +127,12 @@ fn refused(chosen: &Chosen, error: hil::Error) -> Failure {
 fn run_on(
     agent: &Agent,
     local: &Path,
-    options: &Run,
+    arguments: &[String],
     environment: BTreeMap<String, String>,
 ) -> std::result::Result<(Ended, Vec<agent_wire::Record>), hil::Error> {
     let path = agent.install(local, &mut |_, _| {})?;
     let before = agent.kernel_log(u64::MAX)?.next;
-    let command = std::iter::once(path).chain(options.arguments.iter().cloned());
+    let command = std::iter::once(path).chain(arguments.iter().cloned());
     let program = Program {
         command: command.collect(),
         environment,
