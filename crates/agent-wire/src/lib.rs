@@ -12,6 +12,7 @@
 //! [`report::Tour`].
 
 pub mod connection;
+mod content;
 pub mod frame;
 mod kernel_log;
 pub mod link;
@@ -20,6 +21,7 @@ mod plan;
 pub mod report;
 pub mod sieve;
 
+pub use content::{Content, Damaged};
 pub use kernel_log::Record;
 pub use plan::{Module, PLAN_PATH, Plan, Port, PortKind};
 

@@ -13,10 +13,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::content::Content;
 use crate::kernel_log::Record;
 
 /// Grows when a message changes its form.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// How much of a file or of a program's input or output one message carries at most, in bytes.
 pub const CHUNK: usize = 32 << 10;
@@ -80,9 +81,8 @@ pub enum Request {
     Data {
         /// Where it belongs, bytes from the start.
         offset: u64,
-        /// The content.
-        #[serde(with = "serde_bytes")]
-        bytes: Vec<u8>,
+        /// What it is.
+        content: Content,
     },
     /// Send a file from an offset on: [`Reply::Length`], [`Reply::Data`], [`Reply::Done`].
     Get {
@@ -325,7 +325,7 @@ mod tests {
             number: 1,
             request: Request::Data {
                 offset: 1 << 30,
-                bytes,
+                content: Content::Plain(bytes),
             },
         };
         assert!(encode(&data).unwrap().len() < CHUNK + 16);

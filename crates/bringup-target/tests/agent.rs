@@ -13,7 +13,7 @@ use agent_wire::link::{Line, Side};
 use agent_wire::message::{
     Answer, Call, Ended, Failure, PROTOCOL, Program, Reply, Request, Stream, decode, encode,
 };
-use agent_wire::{FATAL, Plan, Port, PortKind};
+use agent_wire::{Content, FATAL, Plan, Port, PortKind};
 use sha2::{Digest, Sha256};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,6 +98,11 @@ impl Agent {
     }
 
     fn put(&mut self, path: &str, content: &[u8]) -> Result<Reply> {
+        self.put_as(path, content, |rest| Content::pack(rest.to_vec()))
+    }
+
+    /// The same, with the file's only part made by `pack`.
+    fn put_as(&mut self, path: &str, content: &[u8], pack: fn(&[u8]) -> Content) -> Result<Reply> {
         let number = self.ask(Request::Put {
             path: path.to_owned(),
             mode: 0o644,
@@ -108,8 +113,8 @@ impl Agent {
             Reply::Continue { offset } => offset,
             other => return Ok(other),
         };
-        let bytes = content[usize::try_from(offset)?..].to_vec();
-        self.ask_again(number, Request::Data { offset, bytes })?;
+        let content = pack(&content[usize::try_from(offset)?..]);
+        self.ask_again(number, Request::Data { offset, content })?;
         Ok(self.answer()?.reply)
     }
 }
@@ -281,7 +286,8 @@ fn a_file_goes_there_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b");
     let path = path.to_str().unwrap();
-    for content in [b"hello".as_slice(), b""] {
+    // The last is deflated on its way.
+    for content in [b"hello".as_slice(), b"", &[7; 20_000]] {
         assert_eq!(agent.put(path, content).unwrap(), Reply::Done);
         assert_eq!(fs::read(path).unwrap(), content);
         // It is there already.
@@ -344,6 +350,16 @@ fn what_cannot_be_done_is_said_with_the_reason() {
     };
     let failure = failed(agent.call(load).unwrap());
     assert!(failure.to_string().contains("/no/such/module.ko"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let path = path.to_str().unwrap();
+    let garbage = |_: &[u8]| Content::Deflated(vec![0xff; 9]);
+    let failure = failed(agent.put_as(path, b"content", garbage).unwrap());
+    assert!(
+        failure.to_string().contains("cannot be inflated"),
+        "{failure}"
+    );
+    assert_eq!(agent.put(path, b"content").unwrap(), Reply::Done);
     let failure = failed(agent.put("relative", b"x").unwrap());
     assert!(failure.to_string().contains("not absolute"), "{failure}");
     let failure = failed(agent.put("/proc/nonsense/file", b"x").unwrap());

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use agent_wire::Content;
 use agent_wire::connection::{Inbox, Incoming, Outbox};
 use agent_wire::message::{Call, ModuleRefused, PROTOCOL, Program, Reply, Request, decode};
 use nix::sys::signal::Signal;
@@ -149,7 +150,9 @@ impl Server {
                 };
                 put(call.number, wanted, &replies, session);
             }
-            Request::Data { offset, bytes } => data(call.number, offset, &bytes, &replies, session),
+            Request::Data { offset, content } => {
+                data(call.number, offset, content, &replies, session)
+            }
             Request::Get { path, offset } => {
                 thread::spawn(move || {
                     let sent = files::send(path.as_ref(), offset, &replies);
@@ -282,12 +285,13 @@ fn put(number: u32, wanted: Wanted, replies: &Replies, session: &mut Session) {
     }
 }
 
-fn data(number: u32, offset: u64, bytes: &[u8], replies: &Replies, session: &mut Session) {
+fn data(number: u32, offset: u64, content: Content, replies: &Replies, session: &mut Session) {
     // What is still coming of one that has failed is passed over.
     let Some(arriving) = session.arriving.get_mut(&number) else {
         return;
     };
-    let taken = arriving.take(offset, bytes);
+    let bytes = content.unpack().map_err(anyhow::Error::from);
+    let taken = bytes.and_then(|bytes| arriving.take(offset, &bytes));
     if let Ok(false) = taken {
         return;
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use agent_wire::Content;
 use agent_wire::message::{CHUNK, Reply, Request};
 use sha2::{Digest, Sha256};
 
@@ -126,7 +127,8 @@ impl Agent {
             let read = content.read(&mut bytes).map_err(unreadable)?;
             bytes.truncate(read);
             let is_last = read == 0 || offset + read as u64 == length;
-            call.send(Request::Data { offset, bytes })?;
+            let content = Content::pack(bytes);
+            call.send(Request::Data { offset, content })?;
             offset += read as u64;
             // A failure is not waited for, but it ends the transfer.
             let early = call.reply_by_now().transpose()?;
