@@ -136,32 +136,48 @@ fn add_common(command: &mut Command) {
     command.args(["--locked", "--target", TARGET, "--profile", PROFILE]);
 }
 
+/// What one of cargo's JSON messages tells of that it has made.
+#[derive(Deserialize)]
+struct Artifact {
+    reason: String,
+    target: ArtifactTarget,
+    executable: Option<PathBuf>,
+    profile: ArtifactProfile,
+}
+
+#[derive(Deserialize)]
+struct ArtifactTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ArtifactProfile {
+    test: bool,
+}
+
+impl Artifact {
+    /// A program with tests.
+    fn with_tests(line: &str) -> Option<Self> {
+        let artifact: Self = serde_json::from_str(line).ok()?;
+        let is_one = artifact.reason == "compiler-artifact" && artifact.profile.test;
+        is_one.then_some(artifact)
+    }
+}
+
 /// A test binary that one of cargo's JSON messages tells of.
 pub(crate) fn test_binary(line: &str) -> Option<TestBinary> {
-    #[derive(Deserialize)]
-    struct Artifact {
-        reason: String,
-        target: Target,
-        executable: Option<PathBuf>,
-        profile: Profile,
-    }
-    #[derive(Deserialize)]
-    struct Target {
-        name: String,
-        kind: Vec<String>,
-    }
-    #[derive(Deserialize)]
-    struct Profile {
-        test: bool,
-    }
-    let artifact: Artifact = serde_json::from_str(line).ok()?;
-    let is_test = artifact.reason == "compiler-artifact"
-        && artifact.profile.test
-        && artifact.target.kind.iter().any(|kind| kind == "test");
+    let artifact = Artifact::with_tests(line)?;
+    let is_test = artifact.target.kind.iter().any(|kind| kind == "test");
     Some(TestBinary {
         name: artifact.target.name,
         path: artifact.executable.filter(|_| is_test)?,
     })
+}
+
+/// A program with tests or benchmarks of whatever kind, that of a library too.
+pub(crate) fn test_program(line: &str) -> Option<PathBuf> {
+    Artifact::with_tests(line)?.executable
 }
 
 #[cfg(test)]
@@ -179,14 +195,15 @@ mod tests {
         let found = test_binary(&message("compiler-artifact", "test", true)).unwrap();
         assert_eq!(found.name, "mmap");
         assert_eq!(found.path, PathBuf::from("/out/mmap-1"));
-        assert_eq!(
-            test_binary(&message("compiler-artifact", "lib", true)),
-            None
-        );
+        let library = message("compiler-artifact", "lib", true);
+        assert_eq!(test_binary(&library), None);
+        assert_eq!(test_program(&library), Some("/out/mmap-1".into()));
         assert_eq!(
             test_binary(&message("compiler-artifact", "test", false)),
             None
         );
+        let program = message("compiler-artifact", "bin", false);
+        assert_eq!(test_program(&program), None);
         assert_eq!(test_binary(&message("build-finished", "test", true)), None);
         assert_eq!(test_binary("   Compiling x"), None);
     }

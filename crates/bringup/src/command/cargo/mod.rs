@@ -3,7 +3,11 @@
 //! `bringup cargo`: the toolbox's cargo, for the board's platform. What it builds of the user's
 //! package is run on a board, by `bringup run` as its runner.
 
+mod words;
+
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
 
 use super::RunEnd;
 use crate::benches::{self, Chosen};
@@ -14,25 +18,21 @@ use crate::host;
 use crate::progress::Progress;
 use crate::repository::{self, Repository};
 use crate::setup::Setup;
-use crate::target_environment;
 use crate::toolbox::{self, Access, CARGO, ToolboxCommand};
 use crate::warm::{self, Ready};
+use crate::{target_environment, target_programs};
+use words::Words;
+
+const UNSTARTED: &str = "cannot start cargo in the toolbox";
+
+/// How much may be packed into a board's memory, bytes.
+const MOST_PACKED: u64 = 128 << 20;
 
 /// Where this program is mounted: cargo takes a runner's path apart at its spaces.
 const PROGRAM: &str = "/bringup";
 
 /// Where a plugin of cargo's is mounted.
 const PLUGINS: &str = "/plugins";
-
-/// Cargo's own commands that run nothing of what they build. Any other may: a plugin, an alias.
-const RUNS_NOTHING: [&str; 25] = [
-    "add", "b", "build", "c", "check", "clean", "clippy", "d", "doc", "fetch", "fix", "fmt",
-    "help", "info", "init", "metadata", "new", "package", "remove", "rustc", "search", "tree",
-    "update", "vendor", "version",
-];
-
-/// What keeps the others from it.
-const RUN_NOTHING: [&str; 5] = ["--no-run", "--help", "-h", "--version", "-V"];
 
 /// What the user's variables begin with that cargo and the programs are given.
 const PASSED: [&str; 5] = [
@@ -46,30 +46,36 @@ const PASSED: [&str; 5] = [
 pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
     let repository = Repository::find()?;
     let chosen = benches::choose(&repository, &options.choice)?;
-    let here = std::env::current_dir().or_environment(|| "cannot tell the current folder")?;
     let choices = options.set_up.choices();
-    let runs = runs_on_board(&options.arguments);
-    if runs {
-        // Made ready here: cargo's runner, in the toolbox, could not.
-        let Ready { bench } = warm::hold(&chosen, Vec::new(), choices, progress)?;
-        bench
-            .release(false)
-            .map_err(|error| warm::trouble(&chosen, error))?;
+    let words = Words(&options.arguments);
+    let call = Call {
+        here: std::env::current_dir().or_environment(|| "cannot tell the current folder")?,
+        runs: words.may_run(),
+        words: &words,
+        chosen: &chosen,
+        repository: &repository,
+    };
+    if words.may_run() {
+        // One that is off is booted with what will run on it, which then need not go over its line.
+        let building = words.building().filter(|_| call.board_is_off());
+        let programs = match building {
+            Some(building) => call.built(building, &Setup::new(choices, progress)?)?,
+            None => Some(Vec::new()),
+        };
+        // What does not build needs no board. Cargo says so once more, to the user.
+        if let Some(programs) = programs {
+            // Made ready here: cargo's runner, in the toolbox, could not.
+            let Ready { bench } = warm::hold(&chosen, programs, choices, progress)?;
+            bench
+                .release(false)
+                .map_err(|error| warm::trouble(&chosen, error))?;
+        }
     }
     let setup = Setup::new(choices, progress)?;
-    let tools = &setup.tools;
-    let enter = mounted(tools.toolbox.enter(), &repository, &here)?
-        .mount(&tools.cache.folder("cargo")?, CARGO, Access::Write)
-        .env("CARGO_HOME", CARGO);
-    let enter = for_the_board(enter, &repository, &chosen, runs)?;
-    let enter = with_plugin(enter, &options.arguments);
-    let mut command = enter.folder(&here.to_string_lossy()).program("cargo");
-    command.args(&options.arguments);
+    let mut command = call.cargo(&setup, &options.arguments)?;
     // Cargo locks its own folder. Others may build meanwhile.
     let relying = setup.finish_building();
-    let status = command
-        .status()
-        .or_environment(|| "cannot start cargo in the toolbox")?;
+    let status = command.status().or_environment(|| UNSTARTED)?;
     drop(relying);
     Ok(RunEnd::Code(
         status
@@ -79,26 +85,64 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
     ))
 }
 
-/// Whether this command of cargo may run programs.
-fn runs_on_board(arguments: &[String]) -> bool {
-    command(arguments).is_some_and(|command| !RUNS_NOTHING.contains(&command))
-        && !words(arguments).any(|word| RUN_NOTHING.contains(&word))
+/// Cargo, called in the user's package.
+struct Call<'a> {
+    here: PathBuf,
+    words: &'a Words<'a>,
+    /// Whether it may run programs on the board.
+    runs: bool,
+    chosen: &'a Chosen,
+    repository: &'a Repository,
 }
 
-/// Cargo's own words before `--`, the first of which is its command.
-fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
-    let cargos = arguments.iter().take_while(|word| *word != "--");
-    cargos.map(String::as_str)
+impl Call<'_> {
+    /// The command, with these words.
+    fn cargo(&self, setup: &Setup, words: &[String]) -> Result<Command> {
+        let tools = &setup.tools;
+        let enter = mounted(tools.toolbox.enter(), self.repository, &self.here)?
+            .mount(&tools.cache.folder("cargo")?, CARGO, Access::Write)
+            .env("CARGO_HOME", CARGO);
+        let enter = for_the_board(enter, self.repository, self.chosen, self.runs)?;
+        let enter = with_plugin(enter, self.words);
+        let mut command = enter.folder(&self.here.to_string_lossy()).program("cargo");
+        command.args(words);
+        Ok(command)
+    }
+
+    /// Whether an emulated board has to be booted. Another has its programs over its line anyway.
+    fn board_is_off(&self) -> bool {
+        let path = warm::socket_of(self.repository, self.chosen);
+        self.chosen.description.is_none() && hil::bench::about(&path).is_err()
+    }
+
+    /// Builds without running, and returns the programs that will run, unless it cannot be built.
+    fn built(&self, words: Vec<String>, setup: &Setup) -> Result<Option<Vec<PathBuf>>> {
+        let mut command = self.cargo(setup, &words)?;
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().or_environment(|| UNSTARTED)?;
+        let stdout = child.stdout.take().into_iter().flat_map(read_lines);
+        let programs: Vec<_> = stdout
+            .filter_map(|line| target_programs::test_program(&line))
+            .collect();
+        let status = child.wait().or_environment(|| "cannot wait for cargo")?;
+        let bytes = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
+        let total: u64 = programs.iter().map(bytes).sum();
+        let fitting = if total <= MOST_PACKED {
+            programs
+        } else {
+            Vec::new()
+        };
+        Ok(status.success().then_some(fitting))
+    }
 }
 
-/// The command of cargo.
-fn command(arguments: &[String]) -> Option<&str> {
-    words(arguments).find(|word| !word.starts_with(['-', '+']))
+fn read_lines(from: ChildStdout) -> impl Iterator<Item = String> {
+    BufReader::new(from).lines().map_while(|line| line.ok())
 }
 
 /// Lets cargo find the program of a command that is none of its own, if this PC has it.
-fn with_plugin(enter: ToolboxCommand, arguments: &[String]) -> ToolboxCommand {
-    let Some(command) = command(arguments) else {
+fn with_plugin(enter: ToolboxCommand, words: &Words<'_>) -> ToolboxCommand {
+    let Some(command) = words.command() else {
         return enter;
     };
     let name = format!("cargo-{command}");
@@ -201,18 +245,6 @@ fn project_folder(package: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_runs_programs_needs_a_board() {
-        let runs = |words: &str| {
-            let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
-            runs_on_board(&words)
-        };
-        assert!(runs("test -p x") && runs("-q t") && runs("run -- build") && runs("nextest run"));
-        assert!(runs("run -- --help"), "the program's words are not cargo's");
-        assert!(!runs("build --test ioctl") && !runs("clippy -- test") && !runs("--version"));
-        assert!(!runs("test --no-run") && !runs("run --help"));
-    }
 
     #[test]
     fn a_members_folder_is_its_workspaces() {
