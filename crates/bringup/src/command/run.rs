@@ -99,9 +99,7 @@ fn hold_served(
     progress: &Progress,
 ) -> Result<(Chosen, Bench)> {
     let who = format!("pid {}, bringup run", std::process::id());
-    let held = Bench::hold(socket, &who, &mut |holder| {
-        progress.note(&format!("the board is held by {holder}; waiting for it"));
-    });
+    let held = Bench::hold(socket, &who, &mut warm::waiting(progress));
     let unheld = || format!("cannot use the bench that {} names", Bench::VARIABLE);
     let bench = held.or_fail(Exit::Infrastructure, unheld)?;
     let about = bench.about().or_fail(Exit::Infrastructure, unheld)?;

@@ -100,10 +100,18 @@ pub(crate) fn take(
         serve_anew(setup, chosen, built, programs, &key, progress)?;
     }
     let who = format!("pid {}, {}", std::process::id(), command_line());
-    Bench::hold(&path, &who, &mut |holder| {
-        progress.note(&format!("the board is held by {holder}; waiting for it"));
-    })
-    .map_err(|error| trouble(chosen, error))
+    Bench::hold(&path, &who, &mut waiting(progress)).map_err(|error| trouble(chosen, error))
+}
+
+/// Says for whom is waited, once for each.
+pub(crate) fn waiting(progress: &Progress) -> impl FnMut(&str) {
+    let mut told = String::new();
+    move |holder| {
+        if told != holder {
+            holder.clone_into(&mut told);
+            progress.note(&format!("the board is held by {holder}; waiting for it"));
+        }
+    }
 }
 
 /// Boots the board if it is off, and puts the checkout's driver on it.
