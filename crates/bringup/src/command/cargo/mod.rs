@@ -175,6 +175,17 @@ fn mounted(enter: ToolboxCommand, repository: &Repository, here: &Path) -> Resul
         .env("CARGO_TARGET_DIR", target))
 }
 
+/// What need not go over a board's line: what only a debugger on the PC reads, and over a serial one
+/// the names of functions too, unless backtraces are wanted.
+fn stripped(chosen: &Chosen) -> &'static str {
+    let traces = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    if chosen.board.agent_is_serial() && !traces {
+        "symbols"
+    } else {
+        "debuginfo"
+    }
+}
+
 /// Has cargo build for the board, and run on it.
 fn for_the_board(
     enter: ToolboxCommand,
@@ -182,16 +193,17 @@ fn for_the_board(
     chosen: &Chosen,
     runs: bool,
 ) -> Result<ToolboxCommand> {
-    let mut enter = target_environment::passed(std::env::vars_os(), &PASSED)
+    let platform = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU";
+    let enter = enter
+        .env("CARGO_PROFILE_DEV_STRIP", stripped(chosen))
+        // There is one board.
+        .env("NEXTEST_TEST_THREADS", "1");
+    // The user may know better.
+    let enter = target_environment::passed(std::env::vars_os(), &PASSED)
         .into_iter()
         .fold(enter, |enter, (name, value)| enter.env(&name, value));
-    let platform = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU";
-    enter = enter
+    let mut enter = enter
         .env("CARGO_BUILD_TARGET", "aarch64-unknown-linux-gnu")
-        // What only a debugger on the PC reads need not go over a serial line.
-        .env("CARGO_PROFILE_DEV_STRIP", "debuginfo")
-        // There is one board.
-        .env("NEXTEST_TEST_THREADS", "1")
         .env(&format!("{platform}_LINKER"), "aarch64-linux-gnu-gcc")
         .env(
             &format!("{platform}_RUSTFLAGS"),
