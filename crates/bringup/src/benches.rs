@@ -65,6 +65,15 @@ impl Chosen {
         }
     }
 
+    /// The variables that choose it.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, &str)> {
+        let mut variables = vec![(BOARD, self.board.name.as_str())];
+        if self.description.is_some() {
+            variables.push((BENCH, &self.name));
+        }
+        variables
+    }
+
     /// How its boot is announced.
     pub(crate) fn title(&self) -> String {
         match &self.description {

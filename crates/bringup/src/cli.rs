@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Run the toolbox's cargo for the board's platform; what it tests or runs, runs on a board.
     Cargo(Cargo),
+    /// Run a program of this PC that drives a board: tests that take a bench.
+    With(With),
     /// Show a board's console and type at it.
     Console(OneBench),
     /// The benches of this PC.
@@ -179,6 +181,24 @@ pub(crate) struct Cargo {
         allow_hyphen_values = true
     )]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct With {
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
+
+    /// The program and its arguments, as in `cargo test --test power`.
+    #[arg(
+        value_name = "PROGRAM",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod kernel;
 mod module;
 mod run;
 mod test;
+mod with;
 
 use serde::Serialize;
 
@@ -30,13 +31,14 @@ pub(crate) fn dispatch(cli: &Cli) -> Result<RunEnd> {
     match &cli.command {
         Command::Run(options) => run::run(options, &progress),
         Command::Cargo(options) => cargo::run(options, &progress),
+        Command::With(options) => with::run(options, &progress),
         other => command(other, &progress).map(RunEnd::Exit),
     }
 }
 
 fn command(command: &Command, progress: &Progress) -> Result<Exit> {
     match command {
-        Command::Run(_) | Command::Cargo(_) => Ok(Exit::Refused),
+        Command::Run(_) | Command::Cargo(_) | Command::With(_) => Ok(Exit::Refused),
         Command::Console(options) => console::run(options),
         Command::Bench(command) => bench::run(command, progress),
         Command::Demo(options) => demo::run(options, progress),

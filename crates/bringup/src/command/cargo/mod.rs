@@ -212,11 +212,9 @@ fn for_the_board(
         .env(&format!("{platform}_RUNNER"), format!("{PROGRAM} run"));
     if runs {
         let socket = warm::socket_of(repository, chosen);
-        enter = enter
-            .env(hil::Bench::VARIABLE, socket)
-            .env(benches::BOARD, &chosen.board.name);
-        if chosen.description.is_some() {
-            enter = enter.env(benches::BENCH, &chosen.name);
+        enter = enter.env(hil::Bench::VARIABLE, socket);
+        for (name, value) in chosen.variables() {
+            enter = enter.env(name, value);
         }
         for (name, value) in target_environment::of(repository, chosen, hil::Place::Target)? {
             enter = enter.env(&name, value);

@@ -55,10 +55,9 @@ fn command(repository: &Repository, chosen: &Chosen, filter: &str) -> Result<Com
         // Without a board they are ignored.
         .args(["--", "--include-ignored", filter])
         .env_remove(benches::BENCH)
-        .env(benches::BOARD, &chosen.board.name)
+        .envs(chosen.variables())
         .current_dir(repository.root());
     if chosen.description.is_some() {
-        command.env(benches::BENCH, &chosen.name);
         if let Some(file) = benches::file()? {
             command.env(benches::VARIABLE, file);
         }
