@@ -32,6 +32,10 @@ pub(crate) const TESTS: &[Test] = &[
         nextest_gets_the_lists_that_it_asks_for,
     ),
     (
+        "cargo::tests_of_this_pc_drive_the_board",
+        tests_of_this_pc_drive_the_board,
+    ),
+    (
         "cargo::what_is_only_built_needs_no_board",
         what_is_only_built_needs_no_board,
     ),
@@ -124,6 +128,19 @@ fn nextest_gets_the_lists_that_it_asks_for(package: &Package) {
     assert!(!ignored.contains(ON_BOARD), "{ignored:?}");
     let one = run(&[ON_BOARD, "--nocapture", "--exact"]);
     assert_eq!(one.results(), [[1, 0, 0]]);
+}
+
+/// With this PC's own cargo.
+fn tests_of_this_pc_drive_the_board(package: &Package) {
+    let words = ["test", "--features", "bench", "--test", "on_*"];
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = package.bringup(&[&["with", &cargo], &words[..]].concat());
+    // Kept, as it takes long to build.
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/outside");
+    let ran = Ran::new(command.env("CARGO_TARGET_DIR", target)).ends_with(0);
+    assert_eq!(ran.verdict("a_board_whose_power_was_cut_boots_again"), "ok");
+    let on_board = ran.verdict("on_demand");
+    assert_eq!(on_board, "ignored (runs on the board)");
 }
 
 fn what_is_only_built_needs_no_board(package: &Package) {

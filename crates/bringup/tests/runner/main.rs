@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What runs on a board through cargo's runner, as somebody outside of the kit has it: a copy of
-//! `tests/outside` in a temporary folder, with a few programs more.
+//! What runs on a board through cargo's runner, or drives it, as somebody outside of the kit has it: a
+//! copy of `tests/outside` in a temporary folder, with a few programs more.
 //!
 //! `cargo bringup test` runs this with `--include-ignored`, on the board or bench that the
 //! environment names. Else there is no board, and all tests are ignored.

@@ -100,6 +100,7 @@ fn copy() -> tempfile::TempDir {
     let from = kit.join("tests/outside");
     for name in [
         "Cargo.lock",
+        "tests/on_bench.rs",
         "src/lib.rs",
         "src/main.rs",
         "tests/on_board.rs",
