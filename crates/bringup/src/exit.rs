@@ -66,4 +66,7 @@ Environment:
                          (default: ~/.cache/bringup)
   BRINGUP_DEBIAN_MIRROR  the Debian mirror to use (default: this PC's own, from its apt
                          configuration)
+  BRINGUP_BOARD, BRINGUP_BENCH
+                         which board or bench, where no option says it
+  BRINGUP_PASS           variables that programs on a board get too, with commas between the names
   NO_COLOR               no colours";
