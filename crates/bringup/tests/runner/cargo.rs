@@ -144,6 +144,7 @@ fn tests_of_this_pc_drive_the_board(package: &Package) {
 }
 
 fn what_is_only_built_needs_no_board(package: &Package) {
+    package.finish();
     let ran = package.cargo(&["test", "--no-run"]).ends_with(0);
     let said = ran.stderr.contains(" boot ");
     assert!(!said, "{}", ran.stderr);

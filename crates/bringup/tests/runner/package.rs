@@ -82,7 +82,7 @@ impl Package {
         paths.find(is_it).unwrap()
     }
 
-    /// Switches the board off that was left on, if any test was run.
+    /// Switches the board off that was left on, if any test has run.
     pub(crate) fn finish(&self) {
         if self.0.get().is_some() {
             // One that cannot be switched off does so itself after a while.
