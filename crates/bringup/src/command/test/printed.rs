@@ -141,6 +141,8 @@ impl Said {
 /// The name and the result of a test, if that is what a line tells.
 fn verdict(line: &str) -> Option<(&str, Verdict)> {
     let (name, verdict) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    // libtest-mimic aligns what comes after it.
+    let name = name.trim_end();
     let verdict = match verdict {
         "ok" => Verdict::Passed,
         "FAILED" => Verdict::Failed,
@@ -177,7 +179,7 @@ mod tests {
         let mut told = Said::default();
         let said = "
 running 4 tests
-test src/a.rs - a (line 3) ... ok
+test src/a.rs - a (line 3)              ... ok
 test src/a.rs - b (line 9) - compile fail ... ok
 test src/a.rs - c (line 20) ... FAILED
 test src/a.rs - d (line 30) ... ignored
@@ -197,6 +199,9 @@ test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         let (events, counts) = told.finish(&DOCUMENTATION);
         assert_eq!((counts.passed, counts.failed, counts.ignored), (2, 1, 1));
         assert_eq!(events.len(), 4);
+        assert!(
+            matches!(&events[0], Event::TestFinished { id, .. } if id.name == "src/a.rs - a (line 3)")
+        );
         let Event::TestFinished { id, attempt } = &events[2] else {
             panic!("{:?}", events[2]);
         };
