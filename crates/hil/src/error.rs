@@ -187,6 +187,16 @@ pub enum Error {
         /// What to look at.
         hint: Option<&'static str>,
     },
+    /// labgrid does not do what it was asked for.
+    #[error("labgrid does not {what}: {said}{}", hinted(*hint))]
+    Labgrid {
+        /// What it was asked for.
+        what: String,
+        /// What its client says.
+        said: String,
+        /// What to look at.
+        hint: Option<&'static str>,
+    },
     /// A file of this PC.
     #[error("cannot read {}", path.display())]
     File {

@@ -219,6 +219,11 @@ impl Fixture {
         self.wiring.power_off()
     }
 
+    /// Gives the board, which must be off, back to whoever hands it out.
+    pub(crate) fn release(&mut self) {
+        self.wiring.release();
+    }
+
     /// Why the board does not answer any more, if that is so.
     pub fn lost(&self) -> Option<Error> {
         let lost = self.fate.decided()?;

@@ -71,6 +71,10 @@ pub trait Wiring: Debug + Send {
     /// When that will never be possible.
     fn agent(&mut self) -> Result<AgentLine, Error>;
 
+    /// Gives the board back to whoever hands it out to one user at a time. Nothing is done with it
+    /// after that.
+    fn release(&mut self) {}
+
     /// What is known of a board that has gone off by itself, if it has.
     fn ended(&mut self) -> Option<Error> {
         None

@@ -2,6 +2,7 @@
 
 //! A command that does something to a bench, within a bound of time.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -23,15 +24,22 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Runs a command to its end and returns what it has written to standard output. Whatever it
 /// started is gone if it takes too long.
 pub(crate) fn run(words: &[String], limit: Duration) -> Result<String, Error> {
+    let mut words = words.iter();
+    // A description without words has been refused.
+    let mut command = Command::new(words.next().map_or("", String::as_str));
+    finish(command.args(words), limit)
+}
+
+/// The same with a command that has more than words.
+pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, Error> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    let words = words.join(" ");
     let failed = |reason: String| Error::Command {
-        command: words.join(" "),
+        command: words.clone(),
         reason,
     };
-    let (program, arguments) = words
-        .split_first()
-        .ok_or_else(|| failed("it has no words".to_owned()))?;
-    let mut child = Command::new(program)
-        .args(arguments)
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -43,7 +51,7 @@ pub(crate) fn run(words: &[String], limit: Duration) -> Result<String, Error> {
     let ended = wait(&mut child, limit).map_err(|error| failed(error.to_string()))?;
     let Some(status) = ended else {
         return Err(Error::CommandTimeout {
-            command: words.join(" "),
+            command: words,
             limit,
         });
     };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use agent_wire::link;
 use serialport::{ClearBuffer, SerialPort};
 
+use super::telnet;
 use crate::description::Port;
 use crate::wiring::Duplex;
 
@@ -26,8 +27,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Where a line ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    Serial { path: PathBuf, baud: u32 },
+    Serial {
+        path: PathBuf,
+        baud: u32,
+    },
     Socket(String),
+    /// Behind a telnet server.
+    Telnet(String),
 }
 
 impl Address {
@@ -60,13 +66,9 @@ impl Address {
                     writer: Box::new(writer),
                 })
             }
+            Self::Telnet(address) => telnet::open(connect(address)?),
             Self::Socket(address) => {
-                let found = address.to_socket_addrs()?.next();
-                let found = found.ok_or_else(|| io::Error::other("it has no address"))?;
-                let reader = TcpStream::connect_timeout(&found, CONNECT)?;
-                reader.set_nodelay(true)?;
-                reader.set_read_timeout(Some(LOOK))?;
-                reader.set_write_timeout(Some(WRITE))?;
+                let reader = connect(address)?;
                 let writer = reader.try_clone()?;
                 Ok(Duplex {
                     reader: Box::new(reader),
@@ -77,11 +79,21 @@ impl Address {
     }
 }
 
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let found = address.to_socket_addrs()?.next();
+    let found = found.ok_or_else(|| io::Error::other("it has no address"))?;
+    let stream = TcpStream::connect_timeout(&found, CONNECT)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    stream.set_write_timeout(Some(WRITE))?;
+    Ok(stream)
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Serial { path, .. } => write!(f, "{}", path.display()),
-            Self::Socket(address) => f.write_str(address),
+            Self::Socket(address) | Self::Telnet(address) => f.write_str(address),
         }
     }
 }

@@ -5,8 +5,10 @@
 
 mod command;
 mod hands;
+mod labgrid;
 mod line;
 mod reconnect;
+mod telnet;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,9 +20,10 @@ use board_spec::Board;
 
 use self::command::run;
 use self::hands::Hands;
+use self::labgrid::Place;
 use self::line::Address;
 use self::reconnect::Reconnecting;
-use crate::description::{AgentPath, BenchDescription, Power, VALUE};
+use crate::description::{AgentPath, BenchDescription, Labgrid, Power, VALUE};
 use crate::ssh::Login;
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
@@ -36,6 +39,8 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Described {
     description: BenchDescription,
+    /// The place of a labgrid coordinator that the board is at.
+    place: Option<Place>,
     console_address: Option<Address>,
     agent: Agent,
     log: Console,
@@ -50,6 +55,8 @@ pub struct Described {
 enum Agent {
     Console,
     Port(Address),
+    /// By a resource of the place, once it is known where that is.
+    Resource(Option<Address>),
     Login(Box<Login>),
 }
 
@@ -67,13 +74,20 @@ impl Described {
         let agent = match &description.agent {
             AgentPath::Console => Agent::Console,
             AgentPath::Port(port) => Agent::Port(address(port)),
+            AgentPath::Resource(_) => Agent::Resource(None),
             AgentPath::Ssh(settings) => Agent::Login(Box::new(Login::new(
                 settings.clone(),
                 agent_program,
                 log.clone(),
             ))),
         };
+        let resource = match &description.agent {
+            AgentPath::Resource(name) => Some(name.clone()),
+            _ => None,
+        };
+        let place = description.labgrid.clone();
         Self {
+            place: place.map(|place| Place::new(place, resource, log.clone())),
             console_address: description.console.as_ref().map(address),
             agent,
             description,
@@ -84,12 +98,53 @@ impl Described {
         }
     }
 
-    fn switch(&self, words: impl Fn(&Power) -> &Vec<String>) -> Result<(), Error> {
-        let Some(power) = &self.description.power else {
-            return Ok(());
+    /// Asks labgrid how things stand with a place, which changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the client or the coordinator does not answer, or there is no such place.
+    pub fn ask_labgrid(place: &Labgrid) -> Result<String, Error> {
+        labgrid::standing(place)
+    }
+
+    /// Presses the switch: the one that is described, or the place's.
+    fn switch(&self, state: &str, words: impl Fn(&Power) -> &Vec<String>) -> Result<(), Error> {
+        match (&self.description.power, &self.place) {
+            (Some(power), _) => {
+                let limit = Duration::from_secs(power.command_seconds);
+                run(words(power), limit).map(drop)
+            }
+            (None, Some(place)) => place.power(state),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// How long the board stays without power.
+    fn off(&self) -> Option<Duration> {
+        let described = self.description.power.as_ref();
+        let described = described.map(|power| Duration::from_secs(power.off_seconds));
+        described.or_else(|| self.place.as_ref().map(Place::off))
+    }
+
+    /// Opens the console of a board that is off.
+    fn open_console(&mut self) -> Result<Option<Reconnecting>, Error> {
+        if let Some(address) = &self.console_address {
+            return open_when_free(address).map(Some);
+        }
+        let Some(place) = &mut self.place else {
+            return Ok(None);
         };
-        let limit = Duration::from_secs(power.command_seconds);
-        run(words(power), limit).map(drop)
+        let mut addresses = place.addresses()?;
+        let mut console = addresses.console.as_ref().map(open_when_free);
+        if matches!(console, Some(Err(_))) {
+            place.forget_addresses();
+            addresses = place.addresses()?;
+            console = addresses.console.as_ref().map(open_when_free);
+        }
+        if let Agent::Resource(address) = &mut self.agent {
+            *address = addresses.agent;
+        }
+        console.transpose()
     }
 }
 
@@ -110,18 +165,19 @@ impl Wiring for Described {
     }
 
     fn power_on(&mut self) -> Result<(), Error> {
+        if let Some(place) = &mut self.place {
+            place.acquire()?;
+        }
         if !self.is_known_to_be_off {
             self.power_off()?;
         }
-        if let Some(address) = &self.console_address {
-            self.console = Some(open_when_free(address)?);
-        }
-        if let Some(power) = &self.description.power {
-            thread::sleep(Duration::from_secs(power.off_seconds));
+        self.console = self.open_console()?;
+        if let Some(off) = self.off() {
+            thread::sleep(off);
         }
         self.is_known_to_be_off = false;
         self.has_told = false;
-        self.switch(|power| &power.on)
+        self.switch("on", |power| &power.on)
     }
 
     fn power_off(&mut self) -> Result<(), Error> {
@@ -129,7 +185,7 @@ impl Wiring for Described {
         if let Agent::Login(login) = &mut self.agent {
             login.close();
         }
-        self.switch(|power| &power.off)?;
+        self.switch("off", |power| &power.off)?;
         self.is_known_to_be_off = true;
         Ok(())
     }
@@ -142,7 +198,8 @@ impl Wiring for Described {
         let address = match &mut self.agent {
             Agent::Console => return Ok(AgentLine::Console(link::Line::SERIAL)),
             Agent::Login(login) => return login.agent(),
-            Agent::Port(address) => address,
+            Agent::Port(address) | Agent::Resource(Some(address)) => address,
+            Agent::Resource(None) => return Err(Error::Unconnected),
         };
         match Reconnecting::open(address.clone()) {
             Ok(line) => Ok(AgentLine::Own(line.duplex(), address.line())),
@@ -175,10 +232,16 @@ impl Wiring for Described {
         Some(Arc::new(Hands(self.description.stimulus.clone())))
     }
 
+    fn release(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.release();
+        }
+    }
+
     fn ended(&mut self) -> Option<Error> {
         match &mut self.agent {
             Agent::Login(login) => login.ended(),
-            Agent::Console | Agent::Port(_) => None,
+            Agent::Console | Agent::Port(_) | Agent::Resource(_) => None,
         }
     }
 }

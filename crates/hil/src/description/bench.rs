@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commands, Port, VALUE};
+use super::{Commands, Labgrid, Port, VALUE};
 use crate::ssh;
 use crate::stimulus::Point;
 
@@ -34,6 +34,9 @@ pub struct BenchDescription {
     pub board: String,
     /// How it is switched on and off. Without it, it is on, and who wants it off pulls the plug.
     pub power: Option<Power>,
+    /// The place of a labgrid coordinator that the board is at: it has the power switch and the
+    /// console, unless they are named here too.
+    pub labgrid: Option<Labgrid>,
     /// Where the kernel's console ends.
     pub console: Option<Port>,
     /// How the agent is reached.
@@ -92,6 +95,8 @@ pub enum AgentPath {
     Console,
     /// By a port of its own.
     Port(Port),
+    /// By a serial resource of its labgrid place: `resource = "agent"`.
+    Resource(String),
     /// By a remote login: `ssh = { host = "pi.local", user = "root" }`.
     Ssh(ssh::Settings),
 }
@@ -105,6 +110,7 @@ struct AgentTable {
     serial: Option<std::path::PathBuf>,
     baud: Option<u32>,
     socket: Option<String>,
+    resource: Option<String>,
     ssh: Option<ssh::Settings>,
 }
 
@@ -121,12 +127,15 @@ impl TryFrom<AgentTable> for AgentPath {
             table
                 .socket
                 .map(|socket| Self::Port(Port::Socket { socket })),
+            table.resource.map(Self::Resource),
             table.ssh.map(Self::Ssh),
         ];
         let mut ways = ways.into_iter().flatten();
         match (ways.next(), ways.next()) {
             (Some(way), None) => Ok(way),
-            (None, _) => Err("names no way to the agent: on_console, serial, socket or ssh".into()),
+            (None, _) => {
+                Err("names no way to the agent: on_console, serial, socket, resource or ssh".into())
+            }
             (Some(_), Some(_)) => Err("names more than one way to the agent".into()),
         }
     }
@@ -147,6 +156,10 @@ impl From<AgentPath> for AgentTable {
             },
             AgentPath::Port(Port::Socket { socket }) => Self {
                 socket: Some(socket),
+                ..table
+            },
+            AgentPath::Resource(resource) => Self {
+                resource: Some(resource),
                 ..table
             },
             AgentPath::Ssh(settings) => Self {
@@ -170,10 +183,14 @@ impl BenchDescription {
 
     /// One word for what kind of bench it is.
     pub fn kind(&self) -> &'static str {
+        if self.labgrid.is_some() {
+            return "labgrid";
+        }
         match &self.agent {
             AgentPath::Console => "console",
             AgentPath::Port(Port::Serial { .. }) => "serial",
             AgentPath::Port(Port::Socket { .. }) => "socket",
+            AgentPath::Resource(_) => "labgrid",
             AgentPath::Ssh(_) => "ssh",
         }
     }
@@ -181,12 +198,13 @@ impl BenchDescription {
     /// What nobody else may use at the same time.
     pub fn resources(&self) -> Vec<String> {
         let agent = match &self.agent {
-            AgentPath::Console => None,
+            AgentPath::Console | AgentPath::Resource(_) => None,
             AgentPath::Port(port) => Some(port.resource()),
             AgentPath::Ssh(settings) => Some(settings.resource()),
         };
         let console = self.console.iter().map(Port::resource);
-        let mut all: Vec<_> = console.chain(agent).collect();
+        let place = self.labgrid.as_ref().and_then(Labgrid::resource);
+        let mut all: Vec<_> = console.chain(agent).chain(place).collect();
         all.sort();
         all.dedup();
         all
@@ -203,8 +221,18 @@ impl BenchDescription {
 
     /// What the types cannot rule out.
     pub(super) fn contradiction(&self) -> Option<String> {
-        if self.agent == AgentPath::Console && self.console.is_none() {
+        let labgrid = self.labgrid.as_ref();
+        let has_console = self.console.is_some() || labgrid.is_some_and(|l| l.console.is_some());
+        if self.agent == AgentPath::Console && !has_console {
             return Some("agent.on_console is true, but there is no console".into());
+        }
+        if matches!(self.agent, AgentPath::Resource(_)) && labgrid.is_none() {
+            return Some(
+                "agent.resource is one of a labgrid place, but there is no labgrid".into(),
+            );
+        }
+        if let Some(contradiction) = labgrid.and_then(Labgrid::contradiction) {
+            return Some(contradiction.into());
         }
         let words = self.power.iter().flat_map(|power| [&power.on, &power.off]);
         if words.into_iter().any(Vec::is_empty) {
@@ -222,7 +250,7 @@ impl BenchDescription {
         }
         match &self.agent {
             AgentPath::Ssh(settings) => settings.contradiction().map(Into::into),
-            AgentPath::Console | AgentPath::Port(_) => None,
+            AgentPath::Console | AgentPath::Port(_) | AgentPath::Resource(_) => None,
         }
     }
 }

@@ -226,6 +226,45 @@ mod tests {
     }
 
     #[test]
+    fn a_labgrid_place_is_read_claimed_and_handed_on() {
+        let with = |labgrid: &str, agent: &str| {
+            format!("[bench.a]\nboard = \"x\"\nlabgrid = {labgrid}\nagent = {agent}")
+        };
+        let place = "{ place = \"pi-7\", console = \"uart0\", coordinator = \"farm:20408\" }";
+        let benches = read(&with(place, "{ on_console = true }")).unwrap();
+        let bench = benches.get("a").unwrap();
+        let expected = ("labgrid", vec!["farm:20408/pi-7".to_owned()]);
+        assert_eq!((bench.kind(), bench.resources()), expected);
+        let labgrid = bench.labgrid.as_ref().unwrap();
+        assert_eq!(labgrid.client, Path::new("labgrid-client"));
+        let benches = read(&with(place, "{ resource = \"uart1\" }")).unwrap();
+        let bench = benches.get("a").unwrap();
+        let json = serde_json::to_string(bench).unwrap();
+        let back: BenchDescription = serde_json::from_str(&json).unwrap();
+        assert_eq!(&back, bench);
+        for (labgrid, agent, wrong) in [
+            ("{ place = \"a\" }", "{ on_console = true }", "no console"),
+            ("{}", "{ resource = \"b\" }", "neither a place nor tags"),
+            ("{ place = \"-a\" }", "{ resource = \"b\" }", "an option"),
+            (
+                "{ reserve = { a = \"-b\" } }",
+                "{ resource = \"b\" }",
+                "tag",
+            ),
+            (
+                "{ place = \"a\", reserve = { a = \"b\" } }",
+                "{ resource = \"b\" }",
+                "and tags",
+            ),
+        ] {
+            let told = refused(&with(labgrid, agent));
+            assert!(told.contains(wrong), "{told}");
+        }
+        let none = refused("[bench.a]\nboard = \"x\"\nagent = { resource = \"b\" }");
+        assert!(none.contains("there is no labgrid"), "{none}");
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_place() {
         assert!(refused(&DESK.replace("[\"uhubctl\", \"-a\", \"on\"]", "[]")).contains("power.on"));
         assert!(refused(&DESK.replace("baud", "bauds")).contains("bauds"));

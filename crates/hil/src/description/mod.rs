@@ -27,11 +27,13 @@
 
 mod bench;
 mod file;
+mod labgrid;
 mod port;
 mod stimulus;
 
 pub use bench::{AgentPath, BenchDescription, Power, Storage};
 pub use file::{Benches, Trouble};
+pub use labgrid::Labgrid;
 pub use port::Port;
 pub(crate) use stimulus::VALUE;
 pub use stimulus::{Button, Commands, Line, Sensor};

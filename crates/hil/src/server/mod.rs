@@ -97,7 +97,10 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
         }
     }
     // It is off in any case when this ends.
-    let _ = bench.fixture().reach(State::Off);
+    let mut fixture = bench.fixture();
+    let _ = fixture.reach(State::Off);
+    // Who still talks with this server keeps the fixture alive.
+    fixture.release();
     Ok(())
 }
 

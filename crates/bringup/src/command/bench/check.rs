@@ -3,7 +3,8 @@
 //! `bringup bench check`: whether what `bench.toml` says is there.
 
 use anstyle::{AnsiColor, Style};
-use hil::description::{AgentPath, BenchDescription, Port};
+use hil::Described;
+use hil::description::{AgentPath, BenchDescription, Labgrid, Port};
 use serde::Serialize;
 
 use super::super::{print_json, print_line};
@@ -81,11 +82,14 @@ fn chosen(repository: &Repository, name: Option<&str>) -> Result<Vec<Chosen>> {
 /// What can be looked at while the board stays as it is.
 fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if let Some(labgrid) = &description.labgrid {
+        findings.push(Finding::new(chosen, "labgrid", place(labgrid)));
+    }
     if let Some(power) = &description.power {
         for (what, words) in [("power.on", &power.on), ("power.off", &power.off)] {
             findings.push(Finding::new(chosen, what, program(words)));
         }
-    } else {
+    } else if description.labgrid.is_none() {
         let by_hand = "none: a board that hangs is switched off by hand".to_owned();
         findings.push(Finding::new(chosen, "power", Ok(by_hand)));
     }
@@ -94,7 +98,8 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
     }
     // A port that the board itself brings is not there before it has booted.
     match &description.agent {
-        AgentPath::Console => {}
+        // Where a resource is, labgrid tells whoever has the place.
+        AgentPath::Console | AgentPath::Resource(_) => {}
         AgentPath::Port(own) => {
             let found =
                 port(own).unwrap_or_else(|wrong| format!("{wrong} (it may come with the board)"));
@@ -138,6 +143,13 @@ fn program(words: &[String]) -> std::result::Result<String, String> {
     } else {
         Err(format!("there is no program {program} in PATH; install it"))
     }
+}
+
+/// Asks labgrid who has a place, which changes nothing.
+fn place(labgrid: &Labgrid) -> std::result::Result<String, String> {
+    let client = labgrid.client.display().to_string();
+    program(&[client])?;
+    Described::ask_labgrid(labgrid).map_err(|error| error.to_string())
 }
 
 fn port(port: &Port) -> std::result::Result<String, String> {
