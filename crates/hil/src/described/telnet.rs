@@ -61,6 +61,14 @@ pub(super) fn open(mut stream: TcpStream) -> io::Result<Duplex> {
     })
 }
 
+/// Acknowledges at once. A server that gathers small pieces until the last one has been acknowledged
+/// (RFC 896), as ser2net does unless it is told otherwise, would otherwise say each thing some 40 ms
+/// late. The kernel forgets about it from time to time (tcp(7), `TCP_QUICKACK`).
+fn acknowledge(stream: &TcpStream) {
+    // Without it the line is slow, but it is a line.
+    let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
+}
+
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -94,6 +102,7 @@ impl Read for Reader {
         while self.decoded.is_empty() {
             let mut raw = [0; 4096];
             let length = self.stream.read(&mut raw)?;
+            acknowledge(&self.stream);
             if length == 0 {
                 return Ok(0);
             }
