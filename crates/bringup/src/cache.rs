@@ -136,7 +136,7 @@ impl Cache {
         let is_key = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit());
         let ends_with_key = |rest: &str| is_key(rest.rsplit('-').next().unwrap_or(rest));
         match name.split_once('-') {
-            Some(("toolbox" | "target", rest)) => is_key(rest),
+            Some(("toolbox" | "target" | "labgrid", rest)) => is_key(rest),
             Some(("kernel", rest)) => ends_with_key(rest),
             Some(("instead", rest)) => {
                 let kinds = ["of-kernel-", "of-target-"].into_iter();

@@ -41,11 +41,15 @@ pub(crate) fn of(chosen: &Chosen) -> BTreeSet<String> {
             let storage = qemu.and_then(|qemu| qemu.storage.as_ref());
             (true, true, storage.is_some())
         }
-        Some(description) => (
-            description.power.is_some(),
-            description.console.is_some(),
-            description.storage.is_some(),
-        ),
+        Some(description) => {
+            let place = description.labgrid.as_ref();
+            let console = place.is_some_and(|place| place.console.is_some());
+            (
+                description.power.is_some() || place.is_some(),
+                description.console.is_some() || console,
+                description.storage.is_some(),
+            )
+        }
     };
     let parts = [(POWER, power), (CONSOLE, console), (STORAGE, storage)];
     let parts = parts.into_iter().filter(|(_, there_is)| *there_is);

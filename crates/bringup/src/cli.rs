@@ -217,7 +217,7 @@ pub(crate) enum Bench {
     Stop(OneBench),
     /// Play a board on a desk: an emulated one, reached like a real one. Until Ctrl-C.
     StandIn(StandIn),
-    /// Write the newest packages for stand-ins with a remote login into their lock file.
+    /// Write the newest packages for `--by ssh` and `--by labgrid` into their lock files.
     Update(BenchUpdate),
     /// Serve a board: what the other commands start.
     #[command(hide = true)]
@@ -255,18 +255,20 @@ pub(crate) struct BenchUpdate {
     pub(crate) no_install: bool,
 }
 
-/// How the agent of a stand-in is reached.
+/// How a stand-in is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum By {
     /// A serial port, its own or the console's.
     Serial,
     /// A remote login: the board has a network, a server of logins, and nothing of the kit's.
     Ssh,
+    /// labgrid: the board is a place of a coordinator, which runs here too.
+    Labgrid,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StandIn {
-    /// How its agent is reached.
+    /// How it is reached.
     #[arg(long, value_enum, default_value = "serial")]
     pub(crate) by: By,
 

@@ -23,6 +23,7 @@ mod fake_debian;
 mod host;
 mod initramfs;
 mod kernel;
+mod lab;
 mod lock;
 mod lock_file;
 mod login;

@@ -85,6 +85,11 @@ impl Repository {
         self.root.join("boards/target.lock")
     }
 
+    /// The file that names what a lab of this PC's own is made of.
+    pub(crate) fn labgrid_lock(&self) -> PathBuf {
+        self.root.join("boards/labgrid.lock")
+    }
+
     /// Where everything that is built from this checkout goes.
     pub(crate) fn output(&self) -> PathBuf {
         self.root.join("target/bringup")

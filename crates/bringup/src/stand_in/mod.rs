@@ -4,7 +4,8 @@
 //!
 //! Its serial ports are pseudo-terminals, a remote login is served at a port of this PC, its power
 //! switch is a file that a command writes, and nothing that only an emulator has is there. Its
-//! cable to the agent can be pulled, and be a bad one. A board that restarts goes on, as a real one does.
+//! cable to the agent can be pulled, and be a bad one. It may be a place of a lab, which then has
+//! ports and switch. A board that restarts goes on, as a real one does.
 
 mod serial;
 mod switch;
@@ -26,6 +27,7 @@ pub(crate) use self::wire::Harmed;
 use crate::emulation::{Content, Emulation};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+use crate::lab::{Lab, Labgrid, Port};
 use crate::login::Login;
 use crate::progress::Step;
 use crate::setup::Setup;
@@ -43,6 +45,8 @@ pub(crate) struct StandIn {
     console: SerialPort,
     agent: Option<SerialPort>,
     switch: Switch,
+    /// The lab that it is a place of.
+    lab: Option<Lab>,
     is_on: bool,
     cable: Switch,
     harmed: Harmed,
@@ -64,6 +68,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) bad_line: Option<u32>,
     /// A remote login, in place of a port for the agent: nothing of the kit's is on the board then.
     pub(crate) login: Option<&'a Login>,
+    /// What makes it a place of a lab.
+    pub(crate) labgrid: Option<&'a Labgrid>,
 }
 
 impl StandIn {
@@ -108,13 +114,34 @@ impl StandIn {
             console: port("console")?,
             agent: agent.transpose()?,
             switch: Switch::new(&folder, "power", false)?,
+            lab: None,
             is_on: false,
             cable: Switch::new(&folder, "cable", true)?,
             harmed,
             path: PathBuf::new(),
         };
+        if let Some(labgrid) = parts.labgrid {
+            let lab = stand_in.join_lab(labgrid, &board, name, &folder)?;
+            stand_in.lab = Some(lab);
+        }
         stand_in.path = describe(&folder, name, &board, &stand_in, parts.login)?;
         Ok(stand_in)
+    }
+
+    /// Starts a lab that has this board.
+    fn join_lab(&self, labgrid: &Labgrid, board: &Board, name: &str, folder: &Path) -> Result<Lab> {
+        let port = |name, port: &SerialPort| Port {
+            name,
+            device: port.path().to_owned(),
+            baud: board.console.baud,
+        };
+        let agent = self.agent.as_ref().map(|agent| port("agent", agent));
+        let ports: Vec<_> = [port("console", &self.console)]
+            .into_iter()
+            .chain(agent)
+            .collect();
+        let commands = ["on", "off"].map(|state| self.switch.command(state));
+        Lab::start(labgrid, folder, name, &ports, commands)
     }
 
     /// The `bench.toml` that describes it.
@@ -202,6 +229,7 @@ fn describe(
 ) -> Result<PathBuf> {
     let path = folder.join("bench.toml");
     let agent = match (login, &stand_in.agent) {
+        (None, Some(_)) if stand_in.lab.is_some() => "]\nresource = \"agent\"\n".to_owned(),
         (Some(login), _) => {
             let settings = toml::to_string(&login.settings());
             let settings = settings.or_environment(|| "cannot describe the login")?;
@@ -210,15 +238,23 @@ fn describe(
         (None, Some(port)) => format!("]\nserial = {:?}\n", port.path()),
         (None, None) => "]\non_console = true\n".to_owned(),
     };
-    let [on, off] = ["on", "off"].map(|state| stand_in.switch.command(state));
     let [put_in, pull] = ["on", "off"].map(|state| stand_in.cable.line(state));
+    let connected = if let Some(lab) = &stand_in.lab {
+        let place = lab.description();
+        format!("[bench.{name}.labgrid]\n{place}console = \"console\"\n")
+    } else {
+        let [on, off] = ["on", "off"].map(|state| stand_in.switch.command(state));
+        format!(
+            "[bench.{name}.power]\non = {on:?}\noff = {off:?}\n\n\
+             [bench.{name}.console]\nserial = {:?}\n\n\
+             [bench.{name}.stimulus.cable.button]\npress = [\"sh\", \"-c\", {:?}]\n",
+            stand_in.console.path(),
+            format!("{pull} && sleep 1 && {put_in}"),
+        )
+    };
     let text = format!(
-        "[bench.{name}]\nboard = {:?}\n\n[bench.{name}.power]\non = {on:?}\noff = {off:?}\n\n\
-         [bench.{name}.console]\nserial = {:?}\n\n[bench.{name}.agent{agent}\n\
-         [bench.{name}.stimulus.cable.button]\npress = [\"sh\", \"-c\", {:?}]\n",
+        "[bench.{name}]\nboard = {:?}\n\n{connected}\n[bench.{name}.agent{agent}",
         board.name,
-        stand_in.console.path(),
-        format!("{pull} && sleep 1 && {put_in}"),
     );
     let storage = stand_in.storage.as_ref().map_or_else(String::new, |card| {
         format!("\n[bench.{name}.storage]\nwrite = [\"cp\", \"{{}}\", {card:?}]\n")

@@ -45,7 +45,7 @@ const PASSED: [&str; 8] = [
 ];
 
 /// The certificates that the PC trusts, which may include a company's own.
-const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A toolbox that has been made.
 #[derive(Clone, Debug)]
@@ -146,6 +146,42 @@ impl ToolboxCommand {
     /// Mounts a folder of the PC at its own place.
     pub(crate) fn mount_where_it_is(self, folder: &Path, access: Access) -> Self {
         self.mount(folder, &folder.to_string_lossy(), access)
+    }
+
+    /// Brings a device of the PC along.
+    pub(crate) fn device(mut self, device: &Path, at: &str) -> Self {
+        let words = [OsStr::new("--dev-bind"), device.as_os_str(), OsStr::new(at)];
+        self.options(words);
+        self
+    }
+
+    /// Forgets the PC's proxies: all that it talks to is on this PC.
+    pub(crate) fn local(mut self) -> Self {
+        let is_proxy = |name: &OsStr| {
+            let name = name.to_string_lossy();
+            name.to_lowercase().ends_with("_proxy")
+        };
+        let mut kept = Vec::new();
+        let mut options = std::mem::take(&mut self.options).into_iter();
+        while let Some(option) = options.next() {
+            if option != "--setenv" {
+                kept.push(option);
+                continue;
+            }
+            let setting: Vec<_> = options.by_ref().take(2).collect();
+            if !setting.first().is_some_and(|name| is_proxy(name)) {
+                kept.push(option);
+                kept.extend(setting);
+            }
+        }
+        self.options = kept;
+        self
+    }
+
+    /// Keeps to itself: whatever it starts ends with it.
+    pub(crate) fn alone(mut self) -> Self {
+        self.options(["--unshare-pid"]);
+        self
     }
 
     /// Hides a folder of the toolbox behind an empty one, in which mount points can be made.

@@ -5,6 +5,7 @@
 use crate::cli::{By, StandIn as Options};
 use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
+use crate::lab::Labgrid;
 use crate::login::Login;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -24,10 +25,17 @@ pub(super) fn run(options: &Options, progress: &Progress) -> Result<Exit> {
     let folder = folder.canonicalize();
     let folder = folder.or_environment(|| "cannot tell where the stand-in is")?;
     let login = match options.by {
-        By::Serial => None,
+        By::Serial | By::Labgrid => None,
         By::Ssh => {
             let choices = options.set_up.choices();
             Some(Login::prepare(&setup, choices, &folder, progress)?)
+        }
+    };
+    let labgrid = match options.by {
+        By::Serial | By::Ssh => None,
+        By::Labgrid => {
+            let choices = options.set_up.choices();
+            Some(Labgrid::prepare(&setup, choices, progress)?)
         }
     };
     let step = progress.step("stand-in", &format!("preparing {}", board.title))?;
@@ -38,6 +46,7 @@ pub(super) fn run(options: &Options, progress: &Progress) -> Result<Exit> {
         kernel_arguments: options.kernel_argument.clone(),
         bad_line: options.bad_line,
         login: login.as_ref(),
+        labgrid: labgrid.as_ref(),
     };
     let title = board.title.clone();
     let stand_in = StandIn::new(&setup, board, parts, &options.name, &folder, &step)?;

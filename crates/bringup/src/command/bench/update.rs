@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `bringup bench update`: the newest packages for stand-ins that are reached by remote login.
+//! `bringup bench update`: the newest of what stand-ins are made of that are reached by remote login
+//! or are a place of a lab.
+
+use std::path::Path;
 
 use super::super::print_line;
 use crate::cli::BenchUpdate;
@@ -9,7 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::kernel::obtain::Obtain;
 use crate::progress::Progress;
 use crate::setup::{Choices, ToolboxSetup};
-use crate::{login, mirror, toolbox};
+use crate::{lab, login, mirror, toolbox};
 
 pub(super) fn run(options: &BenchUpdate, progress: &Progress) -> Result<Exit> {
     let suite = options.suite.as_deref().unwrap_or(toolbox::SUITE);
@@ -28,12 +31,20 @@ pub(super) fn run(options: &BenchUpdate, progress: &Progress) -> Result<Exit> {
         progress,
         mirror: mirror::find,
     };
-    let path = setup.repository.target_lock();
-    let is_new = login::update(&obtain, suite, &path)?;
-    print_line(&if is_new {
-        format!("{} is written", path.display())
-    } else {
-        "the newest packages are locked already".to_owned()
-    })?;
+    let (target, lab) = (
+        setup.repository.target_lock(),
+        setup.repository.labgrid_lock(),
+    );
+    tell(&target, login::update(&obtain, suite, &target)?)?;
+    tell(&lab, lab::update(&obtain, suite, &lab)?)?;
     Ok(Exit::Ok)
+}
+
+fn tell(path: &Path, is_new: bool) -> Result<()> {
+    let path = path.display();
+    print_line(&if is_new {
+        format!("{path} is written")
+    } else {
+        format!("{path} names the newest already")
+    })
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The tests on a board that is reached as one on a desk is, and switched by a command: once by a
-//! serial port, which the agent shares with the kernel's messages, once by a remote login, and once
-//! by a serial port that loses, doubles and garbles bytes.
+//! serial port, which the agent shares with the kernel's messages, once by a remote login, once by a
+//! serial port that loses, doubles and garbles bytes, and as a place of a labgrid coordinator.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,7 @@ use super::on_board::{KERNEL_ARGUMENTS, Run};
 use super::summary::Counts;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
+use crate::lab::Labgrid;
 use crate::login::Login;
 use crate::progress::Progress;
 use crate::setup::Choices;
@@ -29,6 +30,7 @@ enum By {
     SerialConsole,
     RemoteLogin,
     BadLine,
+    Labgrid,
 }
 
 impl By {
@@ -38,6 +40,7 @@ impl By {
             Self::SerialConsole => "serial-console",
             Self::RemoteLogin => "remote-login",
             Self::BadLine => "bad-line",
+            Self::Labgrid => "labgrid",
         }
     }
 }
@@ -56,7 +59,7 @@ pub(super) fn test(
             .inspect_err(|failure| run.recorder.blame(failure, Some(by.name())));
         (by.name().to_owned(), tested)
     };
-    let ways = [By::SerialConsole, By::RemoteLogin, By::BadLine];
+    let ways = [By::SerialConsole, By::RemoteLogin, By::BadLine, By::Labgrid];
     let all = board.iter().flat_map(|board| ways.map(|by| (board, by)));
     all.map(|(board, by)| test(board.clone(), by)).collect()
 }
@@ -77,8 +80,12 @@ fn test_on(
     let repository = &run.setup.tools.repository;
     let folder = run.setup.output_folder(&format!("stand-in/{name}"))?;
     let login = match by {
-        By::SerialConsole | By::BadLine => None,
+        By::SerialConsole | By::BadLine | By::Labgrid => None,
         By::RemoteLogin => Some(Login::prepare(run.setup, choices, &folder, progress)?),
+    };
+    let labgrid = match by {
+        By::SerialConsole | By::RemoteLogin | By::BadLine => None,
+        By::Labgrid => Some(Labgrid::prepare(run.setup, choices, progress)?),
     };
     let step = progress.step("stand-in", &format!("preparing {}", board.title))?;
     let parts = Parts {
@@ -88,6 +95,7 @@ fn test_on(
         kernel_arguments: KERNEL_ARGUMENTS.map(str::to_owned).to_vec(),
         bad_line: (by == By::BadLine).then_some(BAD_LINE),
         login: login.as_ref(),
+        labgrid: labgrid.as_ref(),
     };
     let stand_in = StandIn::new(run.setup, board, parts, name, &folder, &step)?;
     step.done("it stands in for one on a desk");
