@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Labgrid;
 use super::server::Server;
+use super::{Labgrid, MOUNTED, SITE};
 use crate::cache;
 use crate::exit::Exit;
 use crate::external;
@@ -201,7 +201,7 @@ fn wrapper(labgrid: &Labgrid, folder: &Path, coordinator: &str) -> String {
         "#!/bin/sh\n# labgrid's client, in the toolbox, for this lab.\nexec {} \\\n    \
          LG_COORDINATOR=\"${{LG_COORDINATOR:-{coordinator}}}\" \\\n    \
          LG_USERNAME=\"${{LG_USERNAME:-$(id -un)}}\" LG_HOSTNAME=\"${{LG_HOSTNAME:-$(uname -n)}}\" \
-         \\\n    python3 -m labgrid.remote.client \"$@\"\n",
+         \\\n    python3 {MOUNTED}/{SITE}/bin/labgrid-client \"$@\"\n",
         words.join(" ")
     )
 }

@@ -3,6 +3,7 @@
 //! `bringup test`: every test there is.
 
 mod checks;
+mod lab;
 mod on_bench;
 mod on_board;
 mod on_pc;

@@ -327,7 +327,12 @@ impl Session<'_> {
 }
 
 pub(super) fn is_wanted(test: &Listed, filters: &[String]) -> bool {
-    filters.is_empty() || filters.iter().any(|filter| test.name.contains(filter))
+    is_wanted_name(&test.name, filters)
+}
+
+/// Whether a test of this name is to be run.
+pub(super) fn is_wanted_name(name: &str, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| name.contains(filter))
 }
 
 /// What the loss of the board means for the test that ran.

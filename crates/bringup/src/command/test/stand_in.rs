@@ -10,6 +10,7 @@ use std::thread;
 
 use board_spec::{Board, SerialUse};
 
+use super::lab;
 use super::on_board::{KERNEL_ARGUMENTS, Run};
 use super::summary::Counts;
 use crate::exit::Exit;
@@ -107,6 +108,10 @@ fn test_on(
         let counts = run.on(&chosen, progress);
         // The server switches the board off, and gives the port back.
         let stopped = warm::stop(&warm::socket_of(repository, &chosen));
+        let counts = match (by, counts) {
+            (By::Labgrid, Ok(counts)) => Ok(counts.plus(lab::test(run, &chosen, progress))),
+            (_, counts) => counts,
+        };
         is_over.store(true, Ordering::Relaxed);
         board.join().unwrap_or_else(|panic| resume_unwind(panic))?;
         stopped?;

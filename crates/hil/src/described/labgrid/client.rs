@@ -98,7 +98,13 @@ impl Client {
         limit: Duration,
     ) -> Result<String, Error> {
         command::finish(&mut command, limit).map_err(|error| match error {
-            Error::Command { reason, .. } => refusal::explain(what, &reason),
+            Error::Command { reason, .. } if reason.starts_with("exit status") => {
+                refusal::explain(what, &reason)
+            }
+            Error::Command { reason, .. } => {
+                let program = self.program.display();
+                refusal::explain(what, &format!("cannot run {program}: {reason}"))
+            }
             other => other,
         })
     }
