@@ -219,6 +219,8 @@ pub(crate) enum Bench {
     StandIn(StandIn),
     /// Write the newest packages for `--by ssh` and `--by labgrid` into their lock files.
     Update(BenchUpdate),
+    /// Measure what the agent takes, and labgrid for the same on the same emulated board.
+    Compare(Compare),
     /// Serve a board: what the other commands start.
     #[command(hide = true)]
     Serve {
@@ -253,6 +255,19 @@ pub(crate) struct BenchUpdate {
     /// Install nothing on this PC; print the command that would.
     #[arg(long)]
     pub(crate) no_install: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Which board [default: the first that labgrid can boot].
+    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    pub(crate) board: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) json: Json,
+
+    #[command(flatten)]
+    pub(crate) set_up: SetUp,
 }
 
 /// How a stand-in is reached.

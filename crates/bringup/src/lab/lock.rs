@@ -92,6 +92,12 @@ impl Lock {
         lock_file::write(path, HEADER, self)
     }
 
+    /// The version of a distribution, if it is one of them.
+    pub(super) fn version(&self, name: &str) -> String {
+        let wheel = self.wheels.iter().find(|wheel| wheel.name == name);
+        wheel.map_or_else(String::new, |wheel| wheel.version.clone())
+    }
+
     /// The file that tells pip what to install.
     pub(super) fn requirements(&self) -> String {
         self.wheels.iter().map(Wheel::requirement).collect()

@@ -39,6 +39,7 @@ const PLUGINS: &str = "usr/libexec/x86_64-linux-gnu/gensio";
 pub(crate) struct Labgrid {
     toolbox: Toolbox,
     folder: PathBuf,
+    version: String,
 }
 
 impl Labgrid {
@@ -55,11 +56,17 @@ impl Labgrid {
         Ok(Self {
             toolbox: tools.toolbox.clone(),
             folder: obtain::ensure(&obtain, &lock, choices.locked)?,
+            version: lock.version(obtain::DISTRIBUTION),
         })
     }
 
+    /// Its version.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
     /// Begins a command with labgrid's programs and `ser2net` at hand.
-    fn enter(&self) -> ToolboxCommand {
+    pub(crate) fn enter(&self) -> ToolboxCommand {
         let within = |name: &str| format!("{MOUNTED}/{DEBIAN}/{name}");
         let sandbox = self.toolbox.enter().local();
         let mut sandbox = sandbox.mount(&self.folder, MOUNTED, Access::Read);

@@ -30,7 +30,7 @@ const NAMES: [&str; 8] = [
 ];
 
 /// The distribution that brings coordinator, exporter and client.
-const DISTRIBUTION: &str = "labgrid";
+pub(super) const DISTRIBUTION: &str = "labgrid";
 
 /// About what all of it takes, in bytes.
 const BYTES: u64 = 128 << 20;

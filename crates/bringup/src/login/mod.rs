@@ -65,6 +65,12 @@ const COMMANDS: [&str; 24] = [
     "mkdir", "mount", "mv", "ps", "rm", "rmmod", "sh", "sleep", "test", "umount", "uname", "wc",
 ];
 
+/// The path on this PC of a shell for the board, static and all commands in one program.
+pub(crate) fn shell(obtain: &Obtain<'_>, lock: &Path, locked: bool) -> Result<PathBuf> {
+    let packages = packages::ensure(obtain, &Lock::read(lock)?, locked)?;
+    Ok(packages.join(PROGRAMS[0].0))
+}
+
 /// A board's remote login.
 #[derive(Debug)]
 pub(crate) struct Login {

@@ -3,6 +3,7 @@
 //! `bringup bench`: the benches of this PC.
 
 mod check;
+mod compare;
 mod list;
 mod stand_in;
 mod update;
@@ -22,6 +23,7 @@ pub(super) fn run(command: &Bench, progress: &Progress) -> Result<Exit> {
         Bench::Stop(options) => stop(options, progress),
         Bench::StandIn(options) => stand_in::run(options, progress),
         Bench::Update(options) => update::run(options, progress),
+        Bench::Compare(options) => compare::run(options, progress),
         Bench::Serve { folder } => warm::serve(folder, progress),
     }
 }
