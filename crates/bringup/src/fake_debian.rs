@@ -50,6 +50,7 @@ apt-get*download*)
     done ;;
 dpkg-deb*) cd "$out" && sh "$archive/${3#/archive/}" ;;
 make*) cd "$kernel" && sh "$pool/make" ;;
+python3*) cd "$out" && sh "$pool/python3" "$@" ;;
 tar* | depmod*) ;;
 *) echo "nobody plays $*" >&2; exit 1 ;;
 esac
@@ -223,6 +224,11 @@ impl FakeDebian {
     /// What `make` does in a kernel's folder.
     pub(crate) fn let_make(&self, script: &str) {
         std::fs::write(self.guard.path().join("make"), script).unwrap();
+    }
+
+    /// What Python does in the folder that is mounted for output.
+    pub(crate) fn let_python(&self, script: &str) {
+        std::fs::write(self.guard.path().join("python3"), script).unwrap();
     }
 
     /// The archive as it is now.

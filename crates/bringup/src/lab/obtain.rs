@@ -163,3 +163,101 @@ fn unpack(obtain: &Obtain<'_>, packages: &[Package], to: &Path, step: &Step) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_debian::FakeDebian;
+
+    /// Plays pip: it reports one distribution, and installs what it is told to.
+    const PIP: &str = r#"
+case "$*" in
+*--dry-run*)
+    hash=$(printf 'ab%.0s' $(seq 32))
+    printf '{"install": [{"metadata": {"name": "labgrid", "version": "26.0"},' > report.json
+    printf '"download_info": {"archive_info": {"hashes": {"sha256": "%s"}}}}]}' $hash >> report.json ;;
+*--require-hashes*)
+    mkdir -p site/labgrid/remote && cp requirements.txt site/labgrid/remote/client.py ;;
+esac
+"#;
+
+    /// Offers one version of all packages.
+    fn offer(debian: &FakeDebian, version: &str) -> Vec<Package> {
+        let packages = NAMES.map(|name| {
+            let wheels = "mkdir -p usr/share/python-wheels\n: > usr/share/python-wheels/pip-1.whl";
+            let content = format!("{wheels}\necho {version} > {name}\n");
+            let mut offered = debian.package(name, version, &content);
+            let is_for_all = name == "python3-pip-whl";
+            offered.package.architecture = if is_for_all { "all" } else { "amd64" }.to_owned();
+            debian.offer(&offered);
+            offered.package
+        });
+        packages.into()
+    }
+
+    fn updated(debian: &FakeDebian) -> Lock {
+        let path = debian.folder("boards").join("labgrid.lock");
+        assert!(update(&debian.obtain(), "trixie", &path).unwrap());
+        assert!(!update(&debian.obtain(), "trixie", &path).unwrap());
+        Lock::read(&path).unwrap()
+    }
+
+    #[test]
+    fn what_an_update_has_locked_is_installed_by_its_hashes_once() {
+        let debian = FakeDebian::new();
+        debian.let_python(PIP);
+        let packages = offer(&debian, "1");
+        let lock = updated(&debian);
+        assert_eq!(lock.packages, packages);
+        assert_eq!(lock.version(DISTRIBUTION), "26.0");
+        let folder = ensure(&debian.obtain(), &lock, true).unwrap();
+        let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();
+        let required = read("site/labgrid/remote/client.py");
+        let hash = "ab".repeat(32);
+        assert_eq!(required, format!("labgrid==26.0 --hash=sha256:{hash}\n"));
+        assert_eq!(read("debian/ser2net"), "1\n");
+        debian.fail_update("no network");
+        debian.let_python("exit 1");
+        assert_eq!(ensure(&debian.obtain(), &lock, true).unwrap(), folder);
+    }
+
+    #[test]
+    fn the_newest_packages_take_the_place_of_what_is_gone_unless_locked() {
+        let debian = FakeDebian::new();
+        debian.let_python(PIP);
+        offer(&debian, "1");
+        let lock = updated(&debian);
+        crate::cache::remove(&debian.cache.entry("archive/packages")).unwrap();
+        debian.withdraw(&lock.packages);
+        offer(&debian, "2");
+        let failure = ensure(&debian.obtain(), &lock, true).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Refused);
+        assert!(failure.summary().contains(NAMES[0]), "{failure}");
+        let folder = ensure(&debian.obtain(), &lock, false).unwrap();
+        let version = std::fs::read_to_string(folder.join("debian/ser2net")).unwrap();
+        assert_eq!(version, "2\n");
+        // What is in the cache is not what is locked, and stays so.
+        assert_eq!(ensure(&debian.obtain(), &lock, false).unwrap(), folder);
+        let failure = ensure(&debian.obtain(), &lock, true).unwrap_err();
+        assert!(
+            failure.summary().contains("ser2net 2 instead of 1"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn what_pip_cannot_get_leaves_nothing_behind() {
+        let debian = FakeDebian::new();
+        debian.let_python(PIP);
+        offer(&debian, "1");
+        let lock = updated(&debian);
+        debian.let_python("echo 'ERROR: No matching distribution found' >&2; exit 1");
+        let failure = ensure(&debian.obtain(), &lock, false).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Environment);
+        let helps = failure.help_lines().iter();
+        assert!(helps.into_iter().any(|line| line.contains("PIP_INDEX_URL")));
+        assert!(!debian.cache.entry(&lock.entry_name()).exists());
+        debian.let_python(PIP);
+        ensure(&debian.obtain(), &lock, false).unwrap();
+    }
+}
