@@ -304,8 +304,10 @@ mod tests {
     fn a_line_carries_all_bytes_both_ways_and_answers_the_server() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let limit = Some(Duration::from_secs(10));
         let server = thread::spawn(move || {
             let (mut board, _) = listener.accept().unwrap();
+            board.set_read_timeout(limit).unwrap();
             board.write_all(&SER2NET).unwrap();
             let mut answer = [0; 18];
             board.read_exact(&mut answer).unwrap();
@@ -315,7 +317,6 @@ mod tests {
             (answer, heard)
         });
         let stream = TcpStream::connect(address).unwrap();
-        let limit = Some(Duration::from_secs(10));
         stream.set_read_timeout(limit).unwrap();
         let Duplex {
             mut reader,

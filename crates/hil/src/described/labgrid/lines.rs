@@ -24,6 +24,9 @@ use crate::Error;
 /// How often it is looked whether the client has written the file.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long the client may take to end.
+const END: Duration = Duration::from_secs(5);
+
 /// Runs the client until a pipe ends that only this process can write to. A line in it says that
 /// the client has ended already.
 const SCRIPT: &str = r#"
@@ -118,7 +121,14 @@ impl Drop for Lines {
                 let _ = lifeline.write_all(b"\n");
             }
         }
-        let _ = self.client.wait();
+        let deadline = Instant::now() + END;
+        while self.are_kept() {
+            if Instant::now() >= deadline {
+                // What it leaves behind is a tunnel that nobody uses.
+                let _ = self.client.kill();
+            }
+            thread::sleep(LOOK);
+        }
     }
 }
 
