@@ -185,6 +185,23 @@ fn a_place_is_given_back_by_whoever_forgets_it() -> Result {
 }
 
 #[test]
+fn a_place_that_was_taken_away_is_taken_anew() -> Result {
+    let mut played = with_console()?;
+    played.described.power_on()?;
+    let words = "client: Error: place pi-7 is not acquired by your user, acquired by bob.";
+    played.client_refuses(words)?;
+    let error = played.described.power_off().unwrap_err().to_string();
+    assert!(error.contains("acquired by bob") && error.contains("taken the place away"));
+    let said = played.log.last().join("\n");
+    assert!(said.contains("pi-7 was not released"), "{said}");
+    fs::remove_file(played.folder.path().join("refuse"))?;
+    played.described.power_on()?;
+    let acquired = |asked: &[String]| asked.iter().filter(|a| *a == "pi acquire").count();
+    assert_eq!(acquired(&played.asked()), 2);
+    Ok(())
+}
+
+#[test]
 fn who_has_a_place_is_asked_without_taking_it() -> Result {
     let played = with_console()?;
     let client = played.folder.path().join("labgrid-client");

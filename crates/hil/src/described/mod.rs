@@ -108,8 +108,8 @@ impl Described {
     }
 
     /// Presses the switch: the one that is described, or the place's.
-    fn switch(&self, state: &str, words: impl Fn(&Power) -> &Vec<String>) -> Result<(), Error> {
-        match (&self.description.power, &self.place) {
+    fn switch(&mut self, state: &str, words: impl Fn(&Power) -> &Vec<String>) -> Result<(), Error> {
+        match (&self.description.power, &mut self.place) {
             (Some(power), _) => {
                 let limit = Duration::from_secs(power.command_seconds);
                 run(words(power), limit).map(drop)

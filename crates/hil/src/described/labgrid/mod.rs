@@ -30,6 +30,9 @@ const ACQUIRED: &str = "acquired place ";
 /// What it says of a place that this user has already, on this computer.
 const ACQUIRED_BEFORE: &str = "You have already acquired place ";
 
+/// What it says of a place that this user has no longer.
+const NOT_ACQUIRED: &str = "is not acquired";
+
 /// How it tells the token of a reservation.
 const TOKEN: &str = "export LG_TOKEN=";
 
@@ -85,8 +88,9 @@ impl Place {
         Ok(())
     }
 
-    /// Switches it `on` or `off`. One that is not taken stays as it is.
-    pub(super) fn power(&self, state: &str) -> Result<(), Error> {
+    /// Switches it `on` or `off`. One that is not taken stays as it is, and one that somebody has
+    /// taken away is to be taken anew.
+    pub(super) fn power(&mut self, state: &str) -> Result<(), Error> {
         let Some(held) = &self.held else {
             return Ok(());
         };
@@ -96,9 +100,11 @@ impl Place {
         }
         let what = format!("switch {state} the place {}", held.name);
         let config = self.settings.config.as_deref();
-        self.client
-            .ask(&what, config, Some(&held.name), &words)
-            .map(drop)
+        let asked = self.client.ask(&what, config, Some(&held.name), &words);
+        if matches!(&asked, Err(Error::Labgrid { said, .. }) if said.contains(NOT_ACQUIRED)) {
+            self.release();
+        }
+        asked.map(drop)
     }
 
     /// How long the board stays without power.

@@ -22,10 +22,7 @@ const HINTS: [(&str, &str); 9] = [
         "is acquired by a different user",
         "somebody has taken the place away",
     ),
-    (
-        "is not acquired by your user",
-        "somebody has taken the place away",
-    ),
+    ("is not acquired", "somebody has taken the place away"),
     (
         "Could not connect to coordinator",
         "is the coordinator running, and where `labgrid.coordinator` or LG_COORDINATOR says?",
