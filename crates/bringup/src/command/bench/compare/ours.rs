@@ -104,6 +104,7 @@ fn harness(
         ignored: None,
         timeout_ms: LIMIT,
         requires: Vec::new(),
+        provokes: Vec::new(),
     };
     let (mut whole, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..TESTS {
