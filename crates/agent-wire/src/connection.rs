@@ -198,6 +198,11 @@ impl Outbox {
         state.queued + state.backlog == 0
     }
 
+    /// Ends the connection, whoever else sends over it: soon both ends of the line are let go of.
+    pub fn close(&self) {
+        self.0.end();
+    }
+
     /// For how long the other side has acknowledged nothing although it should have.
     pub fn unanswered(&self) -> Duration {
         let since = self.0.shared.lock().unanswered;
@@ -210,11 +215,17 @@ impl Outbox {
     }
 }
 
-impl Drop for Handle {
-    fn drop(&mut self) {
+impl Handle {
+    fn end(&self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
         // It may have ended already.
         let _ = self.input.send(Input::Stop);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

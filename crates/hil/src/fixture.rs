@@ -21,6 +21,9 @@ use crate::{Agent, Console, Error, Fate, Lost};
 /// How long to wait before an agent that cannot be reached yet is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How much later than the end of the agent's line the console may tell the reason.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How long a board may take to switch itself off.
 const POWER_OFF: Duration = Duration::from_secs(3);
 
@@ -212,7 +215,10 @@ impl Fixture {
     /// When that cannot be done.
     pub fn cut_power(&mut self) -> Result<(), Error> {
         self.fate.decide(Lost::SwitchedOff);
-        self.agent = None;
+        if let Some(agent) = self.agent.take() {
+            // A user may still have it; the next boot wants the line.
+            agent.hang_up();
+        }
         self.on_since = None;
         self.keyboard.set(None);
         self.is_off.store(true, Ordering::Relaxed);
@@ -237,8 +243,27 @@ impl Fixture {
             Error::Lost {
                 lost: Lost::Closed { .. },
                 ..
-            } => self.wiring.ended().unwrap_or(error),
+            } => self
+                .last_words()
+                .or_else(|| self.wiring.ended())
+                .unwrap_or(error),
             other => other,
+        }
+    }
+
+    /// What the board has said on its console before its line to the agent ended, which may be on
+    /// its way yet.
+    fn last_words(&self) -> Option<Error> {
+        let deadline = Instant::now() + LAST_WORDS;
+        loop {
+            match self.fate.decided()? {
+                lost @ (Lost::Panic { .. } | Lost::GaveUp { .. }) => {
+                    let console = self.console.last();
+                    return Some(Error::Lost { lost, console });
+                }
+                _ if Instant::now() >= deadline => return None,
+                _ => thread::sleep(PAUSE / 10),
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use hil::wiring::Duplex;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
@@ -129,6 +129,10 @@ fn pseudo_terminal() -> nix::Result<(File, File, PathBuf)> {
     cfmakeraw(&mut settings);
     tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
     fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    for side in [&pair.master, &pair.slave] {
+        // An emulator that inherits it would keep a port that was pulled.
+        fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
     let name = ttyname(&pair.slave)?;
     Ok((pair.master.into(), pair.slave.into(), name))
 }
@@ -250,9 +254,16 @@ mod tests {
             pc.open_native()
         };
         let mut pc = open(&port).unwrap();
+        // A program that is started meanwhile has nothing of it.
+        let mut other = std::process::Command::new("sleep")
+            .arg("20")
+            .spawn()
+            .unwrap();
         port.plug(false).unwrap();
         // Whoever has it open is told.
         assert!(matches!(pc.read(&mut [0]), Err(_) | Ok(0)));
+        other.kill().unwrap();
+        other.wait().unwrap();
         assert!(open(&port).is_err());
         board.write_all(b"nobody hears that").unwrap();
         thread::sleep(Duration::from_millis(100));

@@ -87,6 +87,11 @@ impl Calls {
         self.fate.decided().is_none()
     }
 
+    /// Ends the connection, whoever else makes requests.
+    pub(super) fn hang_up(&self) {
+        self.outbox.close();
+    }
+
     /// How the line has been so far.
     pub(super) fn quality(&self) -> Quality {
         self.outbox.quality()

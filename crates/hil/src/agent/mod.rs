@@ -138,6 +138,11 @@ impl Agent {
         })
     }
 
+    /// Ends the connection for all who have it.
+    pub(crate) fn hang_up(&self) {
+        self.calls.hang_up();
+    }
+
     /// What it has said of itself and its board.
     pub fn about(&self) -> &About {
         &self.about

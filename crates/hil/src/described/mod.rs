@@ -30,7 +30,7 @@ use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Console, Error};
 
 /// How long it may take until nobody listens to a board any more that was switched off.
-const LET_GO: Duration = Duration::from_secs(1);
+const LET_GO: Duration = Duration::from_secs(3);
 
 /// How often a line is tried in that time.
 const LOOK: Duration = Duration::from_millis(20);

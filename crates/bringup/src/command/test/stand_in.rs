@@ -23,7 +23,7 @@ use crate::stand_in::{Parts, StandIn};
 use crate::{benches, warm};
 
 /// On a bad line, a byte is lost, doubled or garbled with one chance in so many.
-const BAD_LINE: u32 = 2000;
+const BAD_LINE: u32 = 10_000;
 
 /// How the board is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
