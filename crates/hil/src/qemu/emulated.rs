@@ -97,6 +97,8 @@ impl Wiring for Emulated {
     }
 
     fn power_on(&mut self) -> Result<(), Error> {
+        // One that has ended by itself lets go of the channels, which are the next one's then.
+        self.machine = None;
         let command = (self.launch)();
         let running = self.running.clone();
         let storage = self.open_storage()?;
@@ -172,4 +174,71 @@ fn duplex(stream: UnixStream) -> Result<Duplex, Error> {
         reader: Box::new(reader),
         writer: Box::new(stream),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::Fate;
+
+    /// A board whose emulator is a script; 12 is its monitor.
+    fn board(mut script: impl FnMut() -> String + Send + 'static) -> Emulated {
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let mut boards = board_spec::Boards::find(&boards).unwrap().all().unwrap();
+        boards.retain(|board| board.qemu.is_some());
+        let images = Images {
+            kernel: "k".into(),
+            initramfs: "i".into(),
+            device_tree: None,
+            kernel_arguments: Vec::new(),
+            network: None,
+        };
+        let console = Console::new(Fate::default(), None);
+        Emulated::new(boards.remove(0), images, console, move || {
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &script()]);
+            bash
+        })
+    }
+
+    #[test]
+    fn the_emulator_is_told_to_quit_and_may_read_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        // `read -t` ends with more than 128 if the channel is open and nothing comes.
+        let script = format!(
+            "read -u 12 negotiation; read -u 12 command; read -t 0.2 -u 12; \
+             test $? -gt 128 && echo \"$command\" > {}",
+            told.display()
+        );
+        let mut board = board(move || script.clone());
+        board.power_on().unwrap();
+        board.power_off().unwrap();
+        let told = std::fs::read_to_string(told).unwrap();
+        assert!(told.contains("\"quit\""), "{told}");
+    }
+
+    #[test]
+    fn a_board_that_has_gone_off_by_itself_is_switched_on_with_channels_of_its_own() {
+        let mut boots = 0;
+        let mut board = board(move || {
+            boots += 1;
+            let script = if boots == 1 {
+                "true"
+            } else {
+                "read -u 12; read -u 12"
+            };
+            script.to_owned()
+        });
+        board.power_on().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while board.ended().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        board.power_on().unwrap();
+        assert!(board.running.lock().is_some());
+        assert!(board.ended().is_none());
+    }
 }

@@ -154,7 +154,9 @@ impl Machine {
     ///
     /// When the process cannot be waited for.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
-        if let Some(mut channels) = self.running.lock().take() {
+        // Held until the process has ended: a channel that is closed is not read to its end.
+        let mut channels = self.running.lock().take();
+        if let Some(channels) = &mut channels {
             // A process that has ended already refuses the command, and that is fine.
             let _ = channels.monitor.quit();
         }
