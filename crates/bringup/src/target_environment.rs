@@ -32,6 +32,14 @@ pub(crate) fn of(
     Ok([(TargetDescription::VARIABLE.to_owned(), json)].into())
 }
 
+/// The same for another place, from what somebody else has said of a bench.
+pub(crate) fn moved(json: &str, place: Place) -> Option<BTreeMap<String, String>> {
+    let mut description: TargetDescription = serde_json::from_str(json).ok()?;
+    description.place = Some(place);
+    let json = serde_json::to_string(&description).ok()?;
+    Some([(TargetDescription::VARIABLE.to_owned(), json)].into())
+}
+
 /// The environment variable that names more variables for programs on a board, with commas.
 pub(crate) const PASS: &str = "BRINGUP_PASS";
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use agent_wire::message::{Ended, Program, Stream};
 use hil::agent::{Event, Input, Process};
-use hil::{Agent, Bench, health};
+use hil::{Agent, Bench, TargetDescription, health};
 use nix::errno::Errno;
 
 use crate::benches::{self, Chosen};
@@ -31,7 +31,12 @@ const LOOK: Duration = Duration::from_secs(60);
 const PASSED: [&str; 6] = ["CARGO_", "RUST_", "NEXTEST", "BRINGUP_", "NO_COLOR", "TERM"];
 
 /// What of these is about this PC all the same.
-const KEPT: [&str; 3] = [Bench::VARIABLE, "CARGO_HOME", "CARGO_TARGET_DIR"];
+const KEPT: [&str; 4] = [
+    Bench::VARIABLE,
+    Bench::LOAN,
+    "CARGO_HOME",
+    "CARGO_TARGET_DIR",
+];
 
 /// How a run ends: with an exit code of this program, or with the program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +66,14 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         }
     };
     let mut environment = environment(std::env::vars_os());
-    environment.extend(target_environment::of(
-        &repository,
-        &chosen,
-        hil::Place::Target,
-    )?);
+    // Whoever has made a bench ready knows more of it than its server does.
+    let known = environment.get(TargetDescription::VARIABLE);
+    let known = known.filter(|_| std::env::var_os(Bench::VARIABLE).is_some());
+    let known = known.and_then(|json| target_environment::moved(json, hil::Place::Target));
+    environment.extend(match known {
+        Some(known) => known,
+        None => target_environment::of(&repository, &chosen, hil::Place::Target)?,
+    });
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, arguments, environment));
@@ -99,7 +107,12 @@ fn hold_served(
     progress: &Progress,
 ) -> Result<(Chosen, Bench)> {
     let who = format!("pid {}, bringup run", std::process::id());
-    let held = Bench::hold(socket, &who, &mut warm::waiting(progress));
+    let mut waiting = warm::waiting(progress);
+    let loan = std::env::var(Bench::LOAN).ok();
+    let held = match loan.and_then(|loan| loan.parse().ok()) {
+        Some(loan) => Bench::borrow(socket, loan, &who, &mut waiting),
+        None => Bench::hold(socket, &who, &mut waiting),
+    };
     let unheld = || format!("cannot use the bench that {} names", Bench::VARIABLE);
     let bench = held.or_fail(Exit::Infrastructure, unheld)?;
     let about = bench.about().or_fail(Exit::Infrastructure, unheld)?;

@@ -23,9 +23,6 @@ pub(super) fn run(options: &With, progress: &Progress) -> Result<RunEnd> {
     let chosen = benches::choose(&repository, &options.choice)?;
     let choices = options.set_up.choices();
     let Ready { bench } = warm::hold(&chosen, Vec::new(), choices, progress)?;
-    bench
-        .release(false)
-        .map_err(|error| warm::trouble(&chosen, error))?;
     let status = Command::new(program)
         .args(arguments)
         .envs(target_environment::of(
@@ -35,8 +32,11 @@ pub(super) fn run(options: &With, progress: &Progress) -> Result<RunEnd> {
         )?)
         .envs(chosen.variables())
         .env(hil::Bench::VARIABLE, warm::socket_of(&repository, &chosen))
+        // Nobody else gets the board between two of its programs.
+        .env(hil::Bench::LOAN, bench.loan().to_string())
         .status()
         .or_environment(|| format!("cannot run {program}"))?;
+    warm::give_back(bench, &chosen)?;
     // As a shell says it.
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     let code = code.and_then(|code| u8::try_from(code).ok());

@@ -132,6 +132,12 @@ pub(crate) fn make_ready(
         .map_err(|e| trouble(chosen, e))
 }
 
+/// Gives a board back that was lent to the programs that have run meanwhile.
+pub(crate) fn give_back(mut bench: Bench, chosen: &Chosen) -> Result<()> {
+    let settled = bench.settle().and_then(|()| bench.release(false));
+    settled.map_err(|error| trouble(chosen, error))
+}
+
 /// Starts the server of a bench.
 fn serve_anew(
     setup: &Setup,

@@ -9,6 +9,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
+use hil::Bench;
+
 use super::RunEnd;
 use crate::benches::{self, Chosen};
 use crate::cli::Cargo;
@@ -55,6 +57,7 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
         chosen: &chosen,
         repository: &repository,
     };
+    let mut lent = None;
     if words.may_run() {
         // One that is off is booted with what will run on it, which then need not go over its line.
         let building = words.building().filter(|_| call.board_is_off());
@@ -66,17 +69,18 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
         if let Some(programs) = programs {
             // Made ready here: cargo's runner, in the toolbox, could not.
             let Ready { bench } = warm::hold(&chosen, programs, choices, progress)?;
-            bench
-                .release(false)
-                .map_err(|error| warm::trouble(&chosen, error))?;
+            lent = Some(bench);
         }
     }
     let setup = Setup::new(choices, progress)?;
-    let mut command = call.cargo(&setup, &options.arguments)?;
+    let mut command = call.cargo(&setup, &options.arguments, lent.as_ref())?;
     // Cargo locks its own folder. Others may build meanwhile.
     let relying = setup.finish_building();
     let status = command.status().or_environment(|| UNSTARTED)?;
     drop(relying);
+    if let Some(bench) = lent {
+        warm::give_back(bench, &chosen)?;
+    }
     Ok(RunEnd::Code(
         status
             .code()
@@ -96,13 +100,17 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The command, with these words.
-    fn cargo(&self, setup: &Setup, words: &[String]) -> Result<Command> {
+    /// The command, with these words. What it runs borrows the bench that this program holds.
+    fn cargo(&self, setup: &Setup, words: &[String], lent: Option<&Bench>) -> Result<Command> {
         let tools = &setup.tools;
         let enter = mounted(tools.toolbox.enter(), self.repository, &self.here)?
             .mount(&tools.cache.folder("cargo")?, CARGO, Access::Write)
             .env("CARGO_HOME", CARGO);
         let enter = for_the_board(enter, self.repository, self.chosen, self.runs)?;
+        let enter = match lent {
+            Some(bench) => enter.env(Bench::LOAN, bench.loan().to_string()),
+            None => enter,
+        };
         let enter = with_plugin(enter, self.words);
         let mut command = enter.folder(&self.here.to_string_lossy()).program("cargo");
         command.args(words);
@@ -117,7 +125,7 @@ impl Call<'_> {
 
     /// Builds without running, and returns the programs that will run, unless it cannot be built.
     fn built(&self, words: Vec<String>, setup: &Setup) -> Result<Option<Vec<PathBuf>>> {
-        let mut command = self.cargo(setup, &words)?;
+        let mut command = self.cargo(setup, &words, None)?;
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().or_environment(|| UNSTARTED)?;
         let stdout = child.stdout.take().into_iter().flat_map(read_lines);
