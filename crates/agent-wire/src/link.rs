@@ -141,6 +141,8 @@ struct Flying {
 struct Receiving {
     awaited: u32,
     message: Vec<u8>,
+    /// More of the message has come than is taken in: none of it is.
+    is_too_long: bool,
     /// An acknowledgement is owed, if nothing else is sent that carries it.
     owed: bool,
     /// It has to say that something is missing.
@@ -372,12 +374,20 @@ impl Link {
         self.receiving.awaited = frame.sequence.wrapping_add(1);
         self.receiving.owed = true;
         self.receiving.gap = false;
-        let message = &mut self.receiving.message;
-        if message.len() + frame.payload.len() <= LONGEST_MESSAGE {
-            message.extend(frame.payload);
+        let receiving = &mut self.receiving;
+        if receiving.message.len() + frame.payload.len() > LONGEST_MESSAGE {
+            receiving.is_too_long = true;
+            receiving.message = Vec::new();
+        }
+        if !receiving.is_too_long {
+            receiving.message.extend(frame.payload);
         }
         if frame.kind == Kind::Last {
-            events.push(Event::Message(std::mem::take(message)));
+            let message = std::mem::take(&mut receiving.message);
+            // One with a hole is worse than none, which the other side notices.
+            if !std::mem::take(&mut receiving.is_too_long) {
+                events.push(Event::Message(message));
+            }
         }
     }
 

@@ -384,3 +384,15 @@ fn who_is_full_takes_nothing_in_and_loses_nothing() {
     assert_eq!(talk.now, before);
     assert_eq!(messages(&talk.to_answerer)[1..], down);
 }
+
+#[test]
+fn a_message_that_is_too_long_is_none_and_the_next_one_comes_whole() {
+    let mut talk = Talk::new(Line::STREAM);
+    talk.caller.send(&vec![7; (4 << 20) + 100]);
+    talk.caller.send(b"next");
+    talk.run(Badness::default(), &mut Numbers(1));
+    assert_eq!(messages(&talk.to_answerer), [b"next".as_slice()]);
+    talk.caller.send(&vec![7; 4 << 20]);
+    talk.run(Badness::default(), &mut Numbers(1));
+    assert_eq!(messages(&talk.to_answerer)[1].len(), 4 << 20);
+}

@@ -92,8 +92,7 @@ fn an_agent_that_is_killed_is_back(bench: &mut Bench) -> hil::Result {
 fn a_cable_that_is_pulled_in_the_middle_of_a_transfer_delays_it(bench: &mut Bench) -> hil::Result {
     let agent = bench.agent()?;
     let before = agent.about().boot.clone();
-    // What no two parts of which are the same.
-    let sent: Vec<u8> = (0..65_536_u32).flat_map(u32::to_le_bytes).collect();
+    let sent = noise(256 << 10);
     let folder = tempfile::tempdir()?;
     let local = folder.path().join("much");
     std::fs::write(&local, &sent)?;
@@ -125,8 +124,8 @@ fn power_that_is_cut_in_the_middle_of_a_transfer_ends_it(bench: &mut Bench) -> h
     let before = agent.about().boot.clone();
     let folder = tempfile::tempdir()?;
     let local = folder.path().join("much");
-    // More than all buffers in between hold.
-    std::fs::File::create(&local)?.set_len(16 << 20)?;
+    // More than all buffers in between hold, and nothing that can be deflated.
+    std::fs::write(&local, noise(16 << 20))?;
     let mut cut = None;
     let result = agent.put(&local, "/tmp/much", &mut |here, _| {
         if here > 64 << 10 && cut.is_none() {
@@ -141,6 +140,19 @@ fn power_that_is_cut_in_the_middle_of_a_transfer_ends_it(bench: &mut Bench) -> h
         other => return Err(format!("the transfer ended with {other:?}").into()),
     }
     boots_again(bench, &before)
+}
+
+/// So many bytes in which there is no order (xorshift64*).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let numbers = std::iter::repeat_with(|| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    });
+    let bytes = numbers.flat_map(|number| (number >> 32).to_le_bytes()[..4].to_vec());
+    bytes.take(length).collect()
 }
 
 hil::main!();

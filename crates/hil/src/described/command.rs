@@ -89,20 +89,32 @@ fn kill_group(child: &Child) {
     }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+/// Hands on what is read, piece by piece, until the end of it or of who wants it.
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What cannot be read, or nobody waits for, only costs the explanation.
-        let _ = pipe.read_to_end(&mut bytes);
-        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+        let mut buffer = [0; 4096];
+        // What cannot be read only costs the explanation.
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            if sender.send(buffer[..length].to_vec()).is_err() {
+                return;
+            }
+        }
     });
     receiver
 }
 
-fn text(output: Option<Receiver<String>>) -> String {
-    let text = output.and_then(|output| output.recv_timeout(LAST_WORDS).ok());
-    text.unwrap_or_default()
+/// What has come by now, or comes soon: all of it, unless somebody else keeps the pipe open.
+fn text(output: Option<Receiver<Vec<u8>>>) -> String {
+    let deadline = Instant::now() + LAST_WORDS;
+    let mut bytes = Vec::new();
+    if let Some(output) = output {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while let Ok(piece) = output.recv_timeout(left()) {
+            bytes.extend(piece);
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -142,7 +154,7 @@ mod tests {
     #[test]
     fn what_a_command_leaves_running_does_not_hold_it_up() {
         let begun = Instant::now();
-        shell("sleep 30 & echo on", PLENTY).unwrap();
+        assert_eq!(shell("sleep 30 & echo on", PLENTY).unwrap(), "on\n");
         assert!(begun.elapsed() < PLENTY);
     }
 }

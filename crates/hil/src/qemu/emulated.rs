@@ -153,7 +153,11 @@ impl Wiring for Emulated {
         };
         // What is half-written has no name that a board is started with.
         let partial = path.with_extension("part");
-        std::fs::copy(image, &partial).map_err(failed)?;
+        if let Err(source) = std::fs::copy(image, &partial) {
+            // A full disk is not to be left fuller.
+            let _ = std::fs::remove_file(&partial);
+            return Err(failed(source));
+        }
         std::fs::rename(&partial, path).map_err(failed)
     }
 

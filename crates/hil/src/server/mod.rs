@@ -83,6 +83,7 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
         borrower: Holder::new(),
         stop: AtomicBool::new(false),
     });
+    let mut result = Ok(());
     while !bench.stop.load(Ordering::Relaxed) && !bench.holder.end_if_idle(idle) {
         match listener.accept() {
             Ok((user, _)) => {
@@ -93,7 +94,11 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK / 4),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            // The board is not to stay on for nobody.
+            Err(e) => {
+                result = Err(e);
+                break;
+            }
         }
     }
     // It is off in any case when this ends.
@@ -101,7 +106,7 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
     let _ = fixture.reach(State::Off);
     // Who still talks with this server keeps the fixture alive.
     fixture.release();
-    Ok(())
+    result
 }
 
 impl Bench {
