@@ -36,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// never does.
 const DEATH: Duration = Duration::from_secs(5);
 
-/// A program that runs, in a session of its own, and whatever it has started.
+/// A program that runs, in a process group of its own, and whatever it has started.
 #[derive(Debug)]
 pub(super) struct Running {
     pid: Pid,
@@ -44,7 +44,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// The process, which is also its session and its process group.
+    /// The process, which is also its process group.
     pub(super) fn pid(&self) -> i32 {
         self.pid.as_raw()
     }

@@ -56,7 +56,7 @@ impl Agent {
             })
     }
 
-    /// Writes a file on the board, readable and writable by its owner.
+    /// Writes a file on the board that its owner may write and all may read.
     ///
     /// # Errors
     ///

@@ -63,8 +63,9 @@ fn spawn_anchored(mut program: Command) -> Result<(Child, Anchor), Error> {
 }
 
 impl Machine {
-    /// Switches `board` on. Who stimulates it finds its channels in `running`; `storage` is its card or disk. `program` runs `qemu-system-aarch64`, wherever that is installed, and
-    /// must hand on the file descriptors it inherits; the arguments are added here.
+    /// Switches `board` on. Who stimulates it finds its channels in `running`; `storage` is its card
+    /// or disk. `program` runs `qemu-system-aarch64`, wherever that is installed, and must hand on
+    /// the file descriptors it inherits; the arguments are added here.
     ///
     /// # Errors
     ///
