@@ -12,26 +12,37 @@ use crate::failure::{Failure, OrFail as _, Result};
 /// `e_machine` of programs for 64-bit ARM.
 const AARCH64: u16 = 183;
 
+/// And of those for a usual PC.
+const X86_64: u16 = 62;
+
+/// How a program begins.
+const ELF: &[u8] = b"\x7fELF";
+
 /// Length of what is read: up to the end of `e_machine`.
 const START: usize = 20;
 
-/// Refuses a program that is built for another platform. What is no ELF file, a script for one, the
-/// board's kernel may know all the same.
+/// Refuses a program that is built for another platform, and what is neither that nor a script.
 pub(crate) fn require_for_board(program: &Path) -> Result<()> {
     let unreadable = || format!("cannot read {}", program.display());
     let mut start = [0; START];
     let mut file = File::open(program).or_environment(unreadable)?;
     match file.read_exact(&mut start) {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(error).or_environment(unreadable),
     }
     let machine = u16::from_le_bytes([start[18], start[19]]);
-    if !start.starts_with(b"\x7fELF") || machine == AARCH64 {
+    if start.starts_with(b"#!") || (start.starts_with(ELF) && machine == AARCH64) {
         return Ok(());
     }
+    if !start.starts_with(ELF) {
+        let what = format!("{} is no program: neither ELF nor `#!`", program.display());
+        return Err(Failure::new(Exit::Refused, what));
+    }
+    let name = if machine == X86_64 { ", x86-64" } else { "" };
     let what = format!(
-        "{} is not built for the board: its ELF machine is {machine}, the board's is {AARCH64}",
+        "{} is not built for the board: its ELF machine is {machine}{name}, the board's is \
+         {AARCH64}, AArch64",
         program.display()
     );
     Err(Failure::new(Exit::Refused, what)
@@ -59,6 +70,7 @@ mod tests {
         elf[18] = 183;
         assert!(check(&elf).is_ok());
         assert!(check(b"#!/bin/sh\necho a script\n").is_ok());
-        assert!(check(b"").is_ok());
+        let none = check(b"[package]\n").unwrap_err();
+        assert!(none.to_string().contains("is no program"), "{none}");
     }
 }

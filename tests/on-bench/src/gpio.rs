@@ -40,7 +40,7 @@ const EVENT_ID: usize = 8;
 
 const INPUT: u64 = 1 << 2;
 const OUTPUT: u64 = 1 << 3;
-const BOTH_EDGES: u64 = 1 << 4 | 1 << 5;
+const BOTH_EDGES: u64 = (1 << 4) | (1 << 5);
 
 /// `GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES`
 const OUTPUT_VALUES: u8 = 2;

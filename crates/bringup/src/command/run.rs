@@ -77,7 +77,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     let result = bench
         .agent()
         .and_then(|agent| run_on(&agent, local, arguments, environment));
-    let (ended, log) = match result {
+    let ran = match result {
         Ok(ran) => ran,
         // The board is well: it stays on for the next run.
         Err(error @ hil::Error::Refused(_)) => {
@@ -92,10 +92,13 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
             return Err(warm::trouble(&chosen, error));
         }
     };
-    let end = verdict(&ended, &log);
+    let end = ran.verdict();
     bench
         .release(end != RunEnd::Code(0))
         .map_err(|error| warm::trouble(&chosen, error))?;
+    if let Some(lost) = ran.lost {
+        return Err(lost).or_environment(|| "cannot write what the program has written");
+    }
     Ok(end)
 }
 
@@ -135,14 +138,25 @@ fn refused(chosen: &Chosen, error: hil::Error) -> Failure {
     )
 }
 
+/// What came of a program.
+struct Ran {
+    ended: Ended,
+    /// What the kernel has said meanwhile.
+    log: Vec<agent_wire::Record>,
+    /// How it is tainted since (`Documentation/admin-guide/tainted-kernels.rst`).
+    taint: u64,
+    /// Why some of its output is lost.
+    lost: Option<std::io::Error>,
+}
+
 fn run_on(
     agent: &Agent,
     local: &Path,
     arguments: &[String],
     environment: BTreeMap<String, String>,
-) -> std::result::Result<(Ended, Vec<agent_wire::Record>), hil::Error> {
+) -> std::result::Result<Ran, hil::Error> {
     let path = agent.install(local, &mut |_, _| {})?;
-    let before = agent.kernel_log(u64::MAX)?.next;
+    let before = agent.kernel_log(u64::MAX)?;
     let command = std::iter::once(path).chain(arguments.iter().cloned());
     let program = Program {
         command: command.collect(),
@@ -151,27 +165,37 @@ fn run_on(
         ..Program::default()
     };
     let process = agent.start(program)?;
-    let ended = attend(&process)?;
-    let log = agent.kernel_log(before)?;
-    Ok((ended, log.records))
+    let (ended, lost) = attend(&process)?;
+    let log = agent.kernel_log(before.next)?;
+    Ok(Ran {
+        ended,
+        lost,
+        taint: log.taint & !before.taint,
+        log: log.records,
+    })
 }
 
 /// Passes input and output on until the program has ended.
-fn attend(process: &Process) -> std::result::Result<Ended, hil::Error> {
+fn attend(process: &Process) -> std::result::Result<(Ended, Option<std::io::Error>), hil::Error> {
     let input = process.input();
     // The thread ends with this process: nothing else ends its read.
     std::thread::spawn(move || pass_on(std::io::stdin(), &input));
+    let mut lost = None;
     loop {
         match process.next(LOOK)? {
-            // A screen that is gone shows nothing, and the program goes on.
             Some(Event::Output(Stream::Stdout, bytes)) => {
                 let mut stdout = std::io::stdout().lock();
-                let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+                let shown = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+                lost = lost.or(shown.err());
             }
             Some(Event::Output(Stream::Stderr, bytes)) => {
-                let _ = std::io::stderr().write_all(&bytes);
+                lost = lost.or(std::io::stderr().write_all(&bytes).err());
             }
-            Some(Event::Ended(ended)) => return Ok(ended),
+            Some(Event::Ended(ended)) => {
+                // A screen that is gone shows nothing. Elsewhere output is not to be lost in silence.
+                let lost = lost.filter(|error| error.kind() != ErrorKind::BrokenPipe);
+                return Ok((ended, lost));
+            }
             None => {}
         }
     }
@@ -201,31 +225,37 @@ fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMa
     environment
 }
 
-/// What the end of the program means for this one. How a crash came about is said.
-fn verdict(ended: &Ended, log: &[agent_wire::Record]) -> RunEnd {
-    let complaints = health::complaints(log);
-    if let Some(signal) = ended.signal {
-        anstream::eprintln!("the program was ended on the board by signal {signal}");
-    }
-    if ended.signal.is_some() || !complaints.is_empty() {
-        for record in log {
-            anstream::eprintln!("    {record}");
+impl Ran {
+    /// What the end of the program means for this one. How a crash came about is said.
+    fn verdict(&self) -> RunEnd {
+        let tainted = health::unexpected_taint(self.taint);
+        let complaints = !health::complaints(&self.log).is_empty() || tainted.is_some();
+        if let Some(signal) = self.ended.signal {
+            anstream::eprintln!("the program was ended on the board by signal {signal}");
         }
-    }
-    match (ended.code, ended.signal) {
-        (Some(0), _) if !complaints.is_empty() => {
-            anstream::eprintln!("the kernel complained while the program ran");
-            RunEnd::Exit(Exit::TestFailed)
+        if self.ended.signal.is_some() || complaints {
+            for record in &self.log {
+                anstream::eprintln!("    {record}");
+            }
         }
-        (Some(code), _) => RunEnd::Code(u8::try_from(code & 0xff).unwrap_or(1)),
-        // As a shell says it.
-        (_, Some(signal)) => RunEnd::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
-        (None, None) => {
-            anstream::eprintln!(
-                "the program ended on the board, but the agent did not say how; the bench's \
-                 console may: `cargo bringup console`"
-            );
-            RunEnd::Exit(Exit::Infrastructure)
+        if let Some(tainted) = tainted {
+            anstream::eprintln!("{tainted}");
+        }
+        match (self.ended.code, self.ended.signal) {
+            (Some(0), _) if complaints => {
+                anstream::eprintln!("the kernel complained while the program ran");
+                RunEnd::Exit(Exit::TestFailed)
+            }
+            (Some(code), _) => RunEnd::Code(u8::try_from(code & 0xff).unwrap_or(1)),
+            // As a shell says it.
+            (_, Some(signal)) => RunEnd::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+            (None, None) => {
+                anstream::eprintln!(
+                    "the program ended on the board, but the agent did not say how; the bench's \
+                     console may: `cargo bringup console`"
+                );
+                RunEnd::Exit(Exit::Infrastructure)
+            }
         }
     }
 }
@@ -242,6 +272,15 @@ mod tests {
         }
     }
 
+    fn ran(ended: Ended, log: &[agent_wire::Record]) -> Ran {
+        Ran {
+            ended,
+            log: log.to_vec(),
+            taint: 0,
+            lost: None,
+        }
+    }
+
     fn record(text: &str) -> agent_wire::Record {
         agent_wire::Record {
             sequence: 0,
@@ -253,17 +292,35 @@ mod tests {
 
     #[test]
     fn the_programs_end_is_this_ones_end() {
-        assert_eq!(verdict(&ended(Some(0), None), &[]), RunEnd::Code(0));
-        assert_eq!(verdict(&ended(Some(101), None), &[]), RunEnd::Code(101));
-        assert_eq!(verdict(&ended(None, Some(11)), &[]), RunEnd::Code(139));
+        assert_eq!(ran(ended(Some(0), None), &[]).verdict(), RunEnd::Code(0));
+        assert_eq!(
+            ran(ended(Some(101), None), &[]).verdict(),
+            RunEnd::Code(101)
+        );
+        assert_eq!(ran(ended(None, Some(11)), &[]).verdict(), RunEnd::Code(139));
+    }
+
+    #[test]
+    fn a_kernel_that_is_tainted_since_fails_a_program_that_succeeded() {
+        let tainted = Ran {
+            taint: 512,
+            ..ran(ended(Some(0), None), &[])
+        };
+        assert_eq!(tainted.verdict(), RunEnd::Exit(Exit::TestFailed));
+        // What loading the user's own module leaves.
+        let loaded = Ran {
+            taint: 1 << 12,
+            ..ran(ended(Some(0), None), &[])
+        };
+        assert_eq!(loaded.verdict(), RunEnd::Code(0));
     }
 
     #[test]
     fn a_kernel_that_complains_fails_a_program_that_succeeded() {
         let log = [record("WARNING: CPU: 0 PID: 1 at mm/slub.c:1")];
         let failed = RunEnd::Exit(Exit::TestFailed);
-        assert_eq!(verdict(&ended(Some(0), None), &log), failed);
-        assert_eq!(verdict(&ended(Some(3), None), &log), RunEnd::Code(3));
+        assert_eq!(ran(ended(Some(0), None), &log).verdict(), failed);
+        assert_eq!(ran(ended(Some(3), None), &log).verdict(), RunEnd::Code(3));
     }
 
     #[test]

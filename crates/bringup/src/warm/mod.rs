@@ -39,6 +39,12 @@ use served::{OnDesk, Order, Wired};
 /// How long a server may take to listen, or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often it is looked whether a server has ended.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often a server that is about to end is tried again.
+const TRIES: u32 = 50;
+
 /// How long a board stays on without a run.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -96,11 +102,25 @@ pub(crate) fn take(
     let repository = &setup.tools.repository;
     let path = socket_of(repository, chosen);
     let key = key(setup, chosen)?;
-    if !is_served(&path, &key)? {
-        serve_anew(setup, chosen, built, programs, &key, progress)?;
+    let mut tries = 0;
+    loop {
+        if !is_served(&path, &key)? {
+            serve_anew(setup, chosen, built, programs.clone(), &key, progress)?;
+        }
+        tries += 1;
+        match hold_at(&path, progress) {
+            // A server that is about to end: it had a user who just went.
+            Err(hil::Error::Socket { .. } | hil::Error::Trouble(_)) if tries < TRIES => {
+                std::thread::sleep(LOOK);
+            }
+            held => return held.map_err(|error| trouble(chosen, error)),
+        }
     }
+}
+
+fn hold_at(path: &Path, progress: &Progress) -> std::result::Result<Bench, hil::Error> {
     let who = format!("pid {}, {}", std::process::id(), command_line());
-    Bench::hold(&path, &who, &mut waiting(progress)).map_err(|error| trouble(chosen, error))
+    Bench::hold(path, &who, &mut waiting(progress))
 }
 
 /// Says for whom is waited, once for each.
@@ -221,7 +241,20 @@ fn is_served(path: &Path, key: &str) -> Result<bool> {
         Ok(_) => drop(stop(path)?),
         Err(_) => {}
     }
-    socket::remove_if_dead(path).or_environment(|| format!("cannot use {}", path.display()))?;
+    let deadline = Instant::now() + PATIENCE;
+    let unusable = || format!("cannot use {}", path.display());
+    // One that listens and does not answer is about to end.
+    while !socket::remove_if_dead(path).or_environment(unusable)? {
+        if Instant::now() >= deadline {
+            let what = format!(
+                "the server at {} does not answer, and stays",
+                path.display()
+            );
+            return Err(Failure::new(Exit::Timeout, what)
+                .help("another version of this program may have started it: end that process"));
+        }
+        std::thread::sleep(LOOK);
+    }
     Ok(false)
 }
 

@@ -3,9 +3,11 @@
 //! Where a line ends, and how it is opened.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent_wire::link;
@@ -56,6 +58,7 @@ impl Address {
     pub(super) fn open(&self) -> io::Result<Duplex> {
         match self {
             Self::Serial { path, baud } => {
+                refuse_other_terminal(path)?;
                 let path = path.to_string_lossy();
                 let reader = serialport::new(path, *baud).timeout(LOOK).open_native()?;
                 reader.clear(ClearBuffer::All)?;
@@ -77,6 +80,22 @@ impl Address {
             }
         }
     }
+}
+
+/// Refuses a link to a pseudo-terminal that is younger than itself: what the link was made for is
+/// gone, and its number has become somebody else's terminal (`pts(4)`).
+fn refuse_other_terminal(path: &Path) -> io::Result<()> {
+    let place = path.canonicalize()?;
+    if place == path || !place.starts_with("/dev/pts") {
+        return Ok(());
+    }
+    let changed = |metadata: Metadata| (metadata.ctime(), metadata.ctime_nsec());
+    let link = changed(path.symlink_metadata()?);
+    if changed(place.metadata()?) > link {
+        let what = format!("{} has become another terminal", place.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    }
+    Ok(())
 }
 
 fn connect(address: &str) -> io::Result<TcpStream> {

@@ -232,6 +232,9 @@ pub(crate) fn receive<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Op
     }
     let mut bytes = Vec::new();
     from.take(u64::from(length)).read_to_end(&mut bytes)?;
+    if bytes.len() != length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     decode(&bytes).map(Some).map_err(io::Error::other)
 }
 
@@ -256,6 +259,11 @@ mod tests {
         assert!(receive::<Request>([255_u8; 8].as_slice()).is_err());
         assert!(receive::<Request>([1_u8, 0, 0, 0, 200].as_slice()).is_err());
         assert!(receive::<Request>([9_u8, 0, 0, 0, 0].as_slice()).is_err());
+        // The end of a line is no end of a message.
+        let mut line = Vec::new();
+        send(&mut line, &Request::About).unwrap();
+        line[0] = 100;
+        assert!(receive::<Request>(line.as_slice()).is_err());
     }
 
     #[test]

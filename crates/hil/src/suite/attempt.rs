@@ -99,7 +99,9 @@ pub fn outcome(ended: &Ended, output: &str, limit: Duration) -> Result<Outcome, 
             reason,
         });
     }
-    let result = output.lines().find_map(|line| line.strip_prefix(RESULT));
+    // The last one is the harness's: the test may have printed others.
+    let mut lines = output.lines().rev();
+    let result = lines.find_map(|line| line.strip_prefix(RESULT));
     Ok(match (ended.code, result) {
         (Some(0), Some(result)) if result.contains(" 1 passed;") => Outcome::Passed,
         (Some(0), Some(result)) if result.contains(" 1 ignored;") => {

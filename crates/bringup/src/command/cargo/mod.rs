@@ -46,6 +46,11 @@ const PASSED: [&str; 5] = [
 ];
 
 pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
+    if Words(&options.arguments).name_a_board() {
+        return Err(Failure::new(Exit::Refused, "cargo knows no --board").help(
+            "`--board NAME` comes before cargo's own words: `bringup cargo --board NAME test`",
+        ));
+    }
     let repository = Repository::find()?;
     let chosen = benches::choose(&repository, &options.choice)?;
     let choices = options.set_up.choices();

@@ -26,6 +26,12 @@ impl<'a> Words<'a> {
         own.map(String::as_str)
     }
 
+    /// Whether they name a board: this program's option, in the wrong place.
+    pub(super) fn name_a_board(self) -> bool {
+        self.own()
+            .any(|word| word == "--board" || word.starts_with("--board="))
+    }
+
     /// The command.
     pub(super) fn command(self) -> Option<&'a str> {
         self.own().find(|word| !word.starts_with(['-', '+']))

@@ -20,7 +20,7 @@ use std::panic::resume_unwind;
 use crate::benches::{self, Chosen};
 use crate::cli::Test;
 use crate::exit::Exit;
-use crate::failure::{OrFail, Result};
+use crate::failure::{Failure, OrFail, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::Setup;
@@ -45,6 +45,10 @@ pub(super) fn run(options: &Test, progress: &Progress) -> Result<Exit> {
         summary.add("the rest", Err(failure));
     }
     summary.print();
+    if !options.filters.is_empty() && summary.is_empty() {
+        let what = format!("no test has {} in its name", options.filters.join(" or "));
+        return Err(Failure::new(Exit::Refused, what));
+    }
     Ok(exit(&report, &summary))
 }
 

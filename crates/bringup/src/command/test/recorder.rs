@@ -2,7 +2,8 @@
 
 //! Records a run, and writes its reports.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -12,6 +13,9 @@ use hil_report::{Event, EventWriter, Recording, Report, Trouble, TroubleKind};
 use crate::cli::Reports;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
+
+/// The permissions of a report: everybody may read it.
+const READABLE: u32 = 0o644;
 
 /// Takes the events of this PC and of all boards.
 #[derive(Debug)]
@@ -121,7 +125,45 @@ fn create(path: &Path) -> Result<(PathBuf, File)> {
 
 /// Writes a document, whole or not at all.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let partial = path.with_extension("partial");
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
-    written.or_environment(|| format!("cannot write {}", path.display()))
+    let cannot = || format!("cannot write {}", path.display());
+    if path.exists() && !path.is_file() {
+        // A device or a pipe is written, not replaced.
+        return std::fs::write(path, text).or_environment(cannot);
+    }
+    // Where it really is, if it is a link.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = match place.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut partial = tempfile::Builder::new();
+    let partial = partial.permissions(Permissions::from_mode(READABLE));
+    let partial = partial.tempfile_in(folder).or_environment(cannot)?;
+    std::fs::write(partial.path(), text).or_environment(cannot)?;
+    let kept = partial.persist(&place).map_err(|error| error.error);
+    kept.map(drop).or_environment(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_written_and_a_link_followed_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let end = pipe.clone();
+        let reader = std::thread::spawn(move || std::fs::read_to_string(end).unwrap());
+        write(&pipe, "text").unwrap();
+        assert_eq!(reader.join().unwrap(), "text");
+        assert!(!pipe.is_file());
+        let (file, link) = (folder.path().join("report.xml"), folder.path().join("link"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
 }

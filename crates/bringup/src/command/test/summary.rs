@@ -64,6 +64,11 @@ impl Summary {
         self.parts.push((part.to_owned(), counts));
     }
 
+    /// Whether there was no test at all, and nothing that ended early.
+    pub(super) fn is_empty(&self) -> bool {
+        self.failures.is_empty() && self.total() == Counts::default()
+    }
+
     fn total(&self) -> Counts {
         let counted = self.parts.iter().filter_map(|(_, counts)| counts.ok());
         counted.fold(Counts::default(), Counts::plus)
