@@ -25,6 +25,7 @@ const NUMBER: u32 = 8;
 
 // include/uapi/asm-generic/unistd.h
 const IOCTL: u16 = 29;
+const MKNODAT: u16 = 33;
 const UMOUNT2: u16 = 39;
 const MOUNT: u16 = 40;
 const OPENAT: u16 = 56;
@@ -139,6 +140,14 @@ impl<'a> Call<'a> {
         let kind = Argument::Text("tmpfs");
         let (point, options) = (Argument::Text(point), Argument::Text(options));
         Self::new(MOUNT, &[kind, point, kind, Argument::Number(0), options])
+    }
+
+    /// `mknodat(2)` of another `/dev/null`.
+    pub fn make_null(path: &'a str) -> Self {
+        // S_IFCHR and read and write for its owner; major 1, minor 3.
+        let (mode, device) = (Argument::Number(0o020_600), Argument::Number(0x103));
+        let folder = Argument::Number(0);
+        Self::new(MKNODAT, &[folder, Argument::Text(path), mode, device])
     }
 
     /// `umount2(2)`.
