@@ -294,4 +294,47 @@ mod tests {
         let mux = std::fs::read_to_string(folder.path().join("mux")).unwrap();
         assert_eq!(mux, "pc\n");
     }
+
+    #[test]
+    fn a_board_in_an_unknown_state_is_off_for_a_while_and_heard_from_its_first_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let console = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = console.local_addr().unwrap();
+        let heard = folder.path().join("heard");
+        let listener = heard.clone();
+        let pc = thread::spawn(move || {
+            let line = console.accept().unwrap();
+            std::fs::write(listener, "").unwrap();
+            line
+        });
+        // Whether somebody listens by now is seen a moment later.
+        let text = format!(
+            r#"
+            board = "beach"
+            console.socket = "{address}"
+            agent.on_console = true
+            [power]
+            off = ["sh", "-c", "echo off $(date +%s%N) >> {0}/power"]
+            on = ["sh", "-c", "echo on $(date +%s%N) >> {0}/power; sleep 0.3; test -e {0}/heard"]
+            off_seconds = 1
+            "#,
+            folder.path().display()
+        );
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+        let board = board_spec::Boards::find(&boards).unwrap().all().unwrap();
+        let log = Console::new(Fate::default(), None);
+        let description = toml::from_str(&text).unwrap();
+        let mut bench = Described::new(&board[0], description, PathBuf::new(), log);
+        bench.power_on().unwrap();
+        drop(pc.join().unwrap());
+        let power = std::fs::read_to_string(folder.path().join("power")).unwrap();
+        let words: Vec<_> = power.split_whitespace().collect();
+        assert_eq!(
+            (words.len(), words[0], words[2]),
+            (4, "off", "on"),
+            "{power}"
+        );
+        let [off, on] = [words[1], words[3]].map(|time| time.parse::<u64>().unwrap());
+        assert!(on - off >= 1_000_000_000, "{power}");
+    }
 }
