@@ -336,8 +336,9 @@ fn reading_from_a_stalled_engine_returns_etimedout_once(_: &mut Target) {
     let session = device.session().unwrap();
     let before = device.attributes().counters().unwrap();
     let stalled = Stalled::new(&device, SHORT).unwrap();
-    session.write(b"lost").unwrap();
+    // The time begins with the transfer.
     let start = Instant::now();
+    session.write(b"lost").unwrap();
     assert_eq!(session.read(&mut [0; 16]).errno(), Some(libc::ETIMEDOUT));
     assert!(
         start.elapsed() >= SHORT,
@@ -375,8 +376,8 @@ fn who_only_polls_is_told_of_a_stalled_engine(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
     let stalled = Stalled::new(&device, SHORT).unwrap();
-    session.write(b"lost").unwrap();
     let start = Instant::now();
+    session.write(b"lost").unwrap();
     let found = session.poll(Interest::READABLE, PATIENCE).unwrap();
     assert!(found.readable, "{found}");
     assert!(
