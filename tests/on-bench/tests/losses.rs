@@ -73,7 +73,7 @@ fn a_board_that_hangs_is_lost_by_its_silence(bench: &mut Bench) -> hil::Result {
     boots_again(bench, &before)
 }
 
-#[hil::test]
+#[hil::test(requires("power"))]
 fn an_agent_that_is_killed_is_back(bench: &mut Bench) -> hil::Result {
     let agent = bench.agent()?;
     let (is_init, before) = (agent.about().is_init, agent.about().boot.clone());
