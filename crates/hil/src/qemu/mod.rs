@@ -13,6 +13,7 @@
 //! - QEMU Machine Protocol: <https://www.qemu.org/docs/master/interop/qmp-spec.html>
 
 mod arguments;
+mod channel;
 mod emulated;
 mod machine;
 mod monitor;

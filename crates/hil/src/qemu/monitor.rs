@@ -2,21 +2,18 @@
 
 //! The machine protocol: how the emulator is told to do something, and says whether it did.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How long the emulator may take to accept a command, and to answer it.
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::channel::Channel;
 
 /// The emulator's control channel.
 #[derive(Debug)]
 pub(super) struct Monitor {
-    writer: UnixStream,
-    reader: BufReader<UnixStream>,
+    channel: Channel,
     is_greeted: bool,
     next: u64,
 }
@@ -37,11 +34,8 @@ struct Refusal {
 
 impl Monitor {
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
-            reader: BufReader::new(stream.try_clone()?),
-            writer: stream,
+            channel: Channel::new(stream)?,
             is_greeted: false,
             next: 0,
         })
@@ -76,19 +70,12 @@ impl Monitor {
     }
 
     fn read(&mut self) -> Result<Said, String> {
-        let mut line = String::new();
-        match self.reader.read_line(&mut line) {
-            Ok(0) => Err("it has ended".to_owned()),
-            Ok(_) => serde_json::from_str(&line).map_err(|error| error.to_string()),
-            Err(error) if is_timeout(&error) => {
-                Err(format!("no answer within {} s", PATIENCE.as_secs()))
-            }
-            Err(error) => Err(error.to_string()),
-        }
+        let line = self.channel.receive()?;
+        serde_json::from_str(&line).map_err(|error| error.to_string())
     }
 
     fn write(&mut self, request: &Value) -> io::Result<()> {
-        self.writer.write_all(format!("{request}\n").as_bytes())
+        self.channel.send(&request.to_string())
     }
 
     /// Asks the emulator to end, as if the board's power were cut.
@@ -102,15 +89,9 @@ impl Monitor {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::thread;
 
     use super::*;

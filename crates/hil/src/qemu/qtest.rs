@@ -5,29 +5,23 @@
 //! It is a line of text each way (`system/qtest.c` of QEMU's source). A path or an input that there
 //! is not ends the emulator, so whoever asks makes sure of them by the monitor first.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-/// How long the emulator may take to accept a command, and to answer it.
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::channel::Channel;
 
 /// The emulator's test channel.
 #[derive(Debug)]
 pub(super) struct Qtest {
-    writer: UnixStream,
-    reader: BufReader<UnixStream>,
+    channel: Channel,
     /// An answer did not come: whatever comes is not known to be the next question's.
     is_out_of_step: bool,
 }
 
 impl Qtest {
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
-            reader: BufReader::new(stream.try_clone()?),
-            writer: stream,
+            channel: Channel::new(stream)?,
             is_out_of_step: false,
         })
     }
@@ -57,23 +51,15 @@ impl Qtest {
         if self.is_out_of_step {
             return Err("it has left a question unanswered; a power cycle helps".to_owned());
         }
-        let sent = self.writer.write_all(format!("{command}\n").as_bytes());
-        let mut line = String::new();
-        let read = sent.and_then(|()| self.reader.read_line(&mut line));
+        let sent = self.channel.send(command);
+        let read = sent.map_err(|error| error.to_string());
+        let read = read.and_then(|()| self.channel.receive());
         // Answers have no numbers.
         self.is_out_of_step = read.is_err();
-        match read {
-            Ok(0) => Err("it has ended".to_owned()),
-            Ok(_) => match line.trim_end().strip_prefix("OK") {
-                Some(answer) => Ok(answer.to_owned()),
-                None => Err(format!("it answers {:?} to {command:?}", line.trim_end())),
-            },
-            Err(error) => match error.kind() {
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                    Err(format!("no answer within {} s", PATIENCE.as_secs()))
-                }
-                _ => Err(error.to_string()),
-            },
+        let line = read?;
+        match line.strip_prefix("OK") {
+            Some(answer) => Ok(answer.to_owned()),
+            None => Err(format!("it answers {line:?} to {command:?}")),
         }
     }
 }
@@ -83,14 +69,16 @@ pub(super) const INPUTS: &str = "unnamed-gpio-in";
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn an_answer_that_comes_late_is_not_the_next_ones() {
         let (ours, mut emulator) = UnixStream::pair().unwrap();
         let mut qtest = Qtest::new(ours).unwrap();
-        let soon = Some(Duration::from_millis(50));
-        qtest.writer.set_read_timeout(soon).unwrap();
+        qtest.channel.hurry(Duration::from_millis(50));
         let late = qtest.read_register(0x10).unwrap_err();
         assert!(late.contains("no answer within"), "{late}");
         emulator.write_all(b"OK 0x10\nOK 0x0\n").unwrap();
