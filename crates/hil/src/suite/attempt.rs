@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_test_prints_of_another_run_is_not_its_own_result() {
+        let of = |code, before: String, after: String| {
+            outcome(&ended(Some(code), None), &(before + &after), LIMIT).unwrap()
+        };
+        let (good, bad) = (result(1, 0, 0), result(0, 1, 0));
+        assert_eq!(of(0, bad.clone(), good.clone()), Outcome::Passed);
+        assert!(
+            matches!(of(101, good, bad), Outcome::Failed { reason } if !reason.contains("exit code"))
+        );
+    }
+
+    #[test]
     fn one_that_failed_says_why() {
         let panic = "\nthread 'x' (7) panicked at tests/a.rs:9:5:\nassertion failed: a == b\n";
         let output = format!("{panic}{}", result(0, 1, 0));
