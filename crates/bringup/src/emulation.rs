@@ -266,7 +266,11 @@ fn place(program: &Path) -> Result<String> {
 /// Which exit code a failed boot means, and what the console said last.
 pub(crate) fn failure(fixture: &mut Fixture, error: hil::Error) -> Failure {
     let error = fixture.explain(error);
-    let booted = fixture.boots().last().is_some_and(|b| b.duration.is_some());
+    let booted = fixture
+        .boots()
+        .all()
+        .last()
+        .is_some_and(|b| b.duration.is_some());
     failure_of(fixture.board(), booted, error)
 }
 

@@ -2,6 +2,8 @@
 
 //! A bench: a board that this process holds, while another process serves it.
 
+mod connection;
+
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use agent_wire::link;
 
+use self::connection::{answer, ask, connect, socket_error};
 use crate::agent::Ends;
 use crate::console::Line;
-use crate::server::{About, Answer, Request, Trouble, TroubleKind, receive, send, socket};
+use crate::server::greeting::Wish;
+use crate::server::{About, Answer, Hold, Request, Trouble, TroubleKind, receive, send, socket};
 use crate::stimulus::{Action, Point};
 use crate::{Agent, Console, Error, Fate, Level, State};
 
@@ -28,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Bench {
     path: PathBuf,
     control: UnixStream,
-    token: u64,
+    hold: Hold,
     agent: Option<Agent>,
 }
 
@@ -69,23 +73,20 @@ impl Bench {
 
     fn open(path: &Path, request: &Request, waiting: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let control = connect(path)?;
-        let mut bench = Self {
-            path: path.to_owned(),
-            control,
-            token: 0,
-            agent: None,
-        };
-        let mut answer = bench.ask(request)?;
+        send(&control, request).map_err(|source| socket_error(path, source))?;
         loop {
-            match answer {
-                Answer::Held { token } => {
-                    bench.token = token;
-                    return Ok(bench);
+            match answer(path, &control)? {
+                Answer::Held(hold) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        control,
+                        hold,
+                        agent: None,
+                    });
                 }
                 Answer::Waiting { holder } => waiting(&holder),
-                other => return Err(bench.unexpected(&other)),
+                other => return Err(unexpected(&other)),
             }
-            answer = bench.next()?;
         }
     }
 
@@ -109,7 +110,7 @@ impl Bench {
     /// What others need to [borrow](Self::borrow) the board, one after the other, as long as this
     /// exists. One who does not give it back leaves it switched off.
     pub fn loan(&self) -> u64 {
-        self.token
+        self.hold.token
     }
 
     /// Waits until who has borrowed the board has gone, and it has been restored or switched off.
@@ -126,7 +127,7 @@ impl Bench {
         }
         match answer {
             Answer::Done => Ok(()),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -138,7 +139,7 @@ impl Bench {
     pub fn about(&self) -> Result<About, Error> {
         match self.ask(&Request::About)? {
             Answer::About(about) => Ok(about),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -150,7 +151,7 @@ impl Bench {
     pub fn state(&self) -> Result<State, Error> {
         match self.ask(&Request::State)? {
             Answer::State(state) => Ok(state),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -194,14 +195,14 @@ impl Bench {
 
     fn call_agent(&self) -> Result<Agent, Error> {
         let line = connect(&self.path)?;
-        let token = self.token;
+        let hold = self.hold;
         let failed = |source| self.socket(source);
-        send(&line, &Request::Agent { token }).map_err(failed)?;
+        send(&line, &Request::Agent { hold }).map_err(failed)?;
         // The board may have to boot.
         match receive(&line).map_err(failed)? {
             Some(Answer::Done) => {}
             Some(Answer::Failed(trouble)) => return Err(Error::Trouble(trouble)),
-            Some(other) => return Err(self.unexpected(&other)),
+            Some(other) => return Err(unexpected(&other)),
             None => return Err(self.socket(io::ErrorKind::UnexpectedEof.into())),
         }
         let (reader, writer) = socket::split(line).map_err(failed)?;
@@ -234,7 +235,7 @@ impl Bench {
     pub fn mark(&self) -> Result<u64, Error> {
         match self.ask(&Request::Mark)? {
             Answer::Mark(mark) => Ok(mark),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -251,7 +252,7 @@ impl Bench {
         };
         match self.ask(&Request::Console { since })? {
             Answer::Lines(lines) => Ok(lines.into_iter().map(line).collect()),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -288,7 +289,7 @@ impl Bench {
     pub fn points(&self) -> Result<Vec<Point>, Error> {
         match self.ask(&Request::Points)? {
             Answer::Points(points) => Ok(points),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -308,7 +309,7 @@ impl Bench {
     /// When the bench has no such line, or the board is off.
     pub fn level(&self, line: &str) -> Result<Level, Error> {
         self.act(line, Action::Look)?
-            .ok_or_else(|| self.unexpected(&Answer::Done))
+            .ok_or_else(|| unexpected(&Answer::Done))
     }
 
     /// Looks at a line until it has a level.
@@ -351,7 +352,7 @@ impl Bench {
         match self.ask(&Request::Act { name, action })? {
             Answer::Done => Ok(None),
             Answer::Level(level) => Ok(Some(level)),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -372,34 +373,29 @@ impl Bench {
     }
 
     fn next(&self) -> Result<Answer, Error> {
-        match receive(&self.control).map_err(|source| self.socket(source))? {
-            Some(Answer::Failed(trouble)) => Ok(Answer::Failed(trouble)),
-            Some(answer) => Ok(answer),
-            None => Err(self.socket(io::ErrorKind::UnexpectedEof.into())),
-        }
+        answer(&self.path, &self.control)
     }
 
     fn do_it(&self, request: &Request) -> Result<(), Error> {
         match self.ask(request)? {
             Answer::Done => Ok(()),
-            other => Err(self.unexpected(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
     fn socket(&self, source: io::Error) -> Error {
-        let path = self.path.clone();
-        Error::Socket { path, source }
+        socket_error(&self.path, source)
     }
+}
 
-    fn unexpected(&self, answer: &Answer) -> Error {
-        match answer {
-            Answer::Failed(trouble) => Error::Trouble(trouble.clone()),
-            other => Error::Trouble(Trouble {
-                what: format!("the bench answered out of order: {other:?}"),
-                evidence: Vec::new(),
-                kind: TroubleKind::Bench,
-            }),
-        }
+fn unexpected(answer: &Answer) -> Error {
+    match answer {
+        Answer::Failed(trouble) => Error::Trouble(trouble.clone()),
+        other => Error::Trouble(Trouble {
+            what: format!("the bench answered out of order: {other:?}"),
+            evidence: Vec::new(),
+            kind: TroubleKind::Bench,
+        }),
     }
 }
 
@@ -409,9 +405,9 @@ impl Bench {
 ///
 /// When nobody serves there.
 pub fn about(path: &Path) -> Result<About, Error> {
-    match ask_once(path, &Request::About)? {
+    match ask(path, &Request::About)? {
         Answer::About(about) => Ok(about),
-        other => Err(out_of_order(path, &other)),
+        other => Err(unexpected(&other)),
     }
 }
 
@@ -432,36 +428,24 @@ pub fn watch(path: &Path) -> Result<impl Read + use<>, Error> {
 ///
 /// When nobody serves there.
 pub fn type_text(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    ask_once(path, &Request::Type(bytes.to_vec())).map(drop)
+    ask(path, &Request::Type(bytes.to_vec())).map(drop)
 }
 
-/// Ends the bench at a socket, whoever holds it. Its board is off soon after.
+/// Ends the bench at a socket, whoever holds it, and whichever build serves it. Its board is off
+/// soon after.
 ///
 /// # Errors
 ///
 /// When nobody serves there.
 pub fn stop(path: &Path) -> Result<(), Error> {
-    ask_once(path, &Request::Stop).map(drop)
+    connection::end(path, Wish::End).map(drop)
 }
 
-fn ask_once(path: &Path, request: &Request) -> Result<Answer, Error> {
-    let failed = |source| socket_error(path, source);
-    let line = connect(path)?;
-    send(&line, request).map_err(failed)?;
-    let answer = receive(&line).map_err(failed)?;
-    answer.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))
-}
-
-fn out_of_order(path: &Path, answer: &Answer) -> Error {
-    let what = format!("it answered out of order: {answer:?}");
-    socket_error(path, io::Error::other(what))
-}
-
-fn connect(path: &Path) -> Result<UnixStream, Error> {
-    socket::connect(path).map_err(|source| socket_error(path, source))
-}
-
-fn socket_error(path: &Path, source: io::Error) -> Error {
-    let path = path.to_owned();
-    Error::Socket { path, source }
+/// The same unless somebody holds the board; whether it ends.
+///
+/// # Errors
+///
+/// When nobody serves there.
+pub fn stop_if_free(path: &Path) -> Result<bool, Error> {
+    connection::end(path, Wish::EndIfFree)
 }

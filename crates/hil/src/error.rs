@@ -103,6 +103,20 @@ pub enum Error {
     /// A bench that another process serves says so.
     #[error(transparent)]
     Trouble(Trouble),
+    /// The server of a bench does not speak as this program does.
+    #[error(
+        "the bench at {} is served by another build of bringup, process {pid}: `bringup bench stop` ends it",
+        path.display()
+    )]
+    OtherServer {
+        /// The path of its socket.
+        path: PathBuf,
+        /// The process that serves it.
+        pid: u32,
+    },
+    /// The bench takes no orders any more.
+    #[error("the bench is about to end")]
+    Ending,
     /// Nobody has said which bench to use.
     #[error("no bench: {} names none", crate::Bench::VARIABLE)]
     NoBench,

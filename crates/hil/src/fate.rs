@@ -41,6 +41,9 @@ pub enum Lost {
     /// It was switched off.
     #[error("the board was switched off")]
     SwitchedOff,
+    /// Its boot was given up before it was ready.
+    #[error("the boot was given up: whoever wanted the board has gone, or the bench ends")]
+    GivenUp,
 }
 
 impl Lost {

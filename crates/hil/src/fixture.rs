@@ -7,13 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use board_spec::Board;
-use serde::{Deserialize, Serialize};
 
 use crate::agent::Ends;
-use crate::server::Boot;
+use crate::boots::{Boots, State};
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
 use crate::{Agent, Console, Error, Fate, Lost};
@@ -26,17 +25,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long a board may take to switch itself off.
 const POWER_OFF: Duration = Duration::from_secs(3);
-
-/// How far a board has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum State {
-    /// Without power.
-    Off,
-    /// It has power and is on its way.
-    Booting,
-    /// Its agent answers.
-    Ready,
-}
 
 /// A board and what connects this PC with it. Dropping it switches the board off.
 #[derive(Debug)]
@@ -52,7 +40,7 @@ pub struct Fixture {
     is_off: Arc<AtomicBool>,
     on_since: Option<Instant>,
     agent: Option<Agent>,
-    boots: Vec<Boot>,
+    boots: Boots,
 }
 
 /// Where what is typed at a console goes, as long as there is one.
@@ -102,7 +90,7 @@ impl Fixture {
             is_off: Arc::default(),
             on_since: None,
             agent: None,
-            boots: Vec::new(),
+            boots: Boots::default(),
         }
     }
 
@@ -126,8 +114,8 @@ impl Fixture {
         &self.keyboard
     }
 
-    /// All boots so far, the present one last.
-    pub fn boots(&self) -> &[Boot] {
+    /// All boots so far, and how far the board has come.
+    pub fn boots(&self) -> &Boots {
         &self.boots
     }
 
@@ -153,12 +141,7 @@ impl Fixture {
 
     /// How far the board has come.
     pub fn state(&self) -> State {
-        match (&self.on_since, &self.agent) {
-            (None, _) => State::Off,
-            (Some(_), None) => State::Booting,
-            (Some(_), Some(_)) if self.fate.decided().is_some() => State::Booting,
-            (Some(_), Some(_)) => State::Ready,
-        }
+        self.boots.state()
     }
 
     /// Brings the board as far as that, from wherever it is. A board that does not answer any more
@@ -192,6 +175,8 @@ impl Fixture {
                 if self.agent.is_none() {
                     let agent = self.find_agent().map_err(|error| self.explain(error))?;
                     self.agent = Some(agent);
+                    let begun = self.on_since.unwrap_or_else(Instant::now);
+                    self.boots.answered(begun.elapsed());
                 }
                 Ok(())
             }
@@ -220,6 +205,7 @@ impl Fixture {
             agent.hang_up();
         }
         self.on_since = None;
+        self.boots.off();
         self.keyboard.set(None);
         self.is_off.store(true, Ordering::Relaxed);
         self.wiring.power_off()
@@ -268,14 +254,10 @@ impl Fixture {
     }
 
     fn switch_on(&mut self) -> Result<(), Error> {
-        self.fate = Fate::default();
+        self.fate = self.boots.begin()?;
         self.agent = None;
         self.console.begin(self.fate.clone());
         self.is_off = Arc::default();
-        self.boots.push(Boot {
-            started: SystemTime::now(),
-            duration: None,
-        });
         self.on_since = Some(Instant::now());
         self.wiring.power_on()?;
         Ok(())
@@ -342,9 +324,6 @@ impl Fixture {
             Error::BootTimeout { .. } => self.boot_timeout(),
             other => other,
         })?;
-        if let Some(boot) = self.boots.last_mut() {
-            boot.duration = Some(begun.elapsed());
-        }
         match &agent.about().refused {
             Some(refused) => Err(Error::ModuleRefused(refused.clone())),
             None => Ok(agent),

@@ -19,6 +19,8 @@ mod attribute;
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(feature = "bench")]
+mod boots;
+#[cfg(feature = "bench")]
 pub mod console;
 #[cfg(feature = "bench")]
 mod described;
@@ -53,6 +55,8 @@ pub use attribute::test;
 #[cfg(feature = "bench")]
 pub use bench::Bench;
 #[cfg(feature = "bench")]
+pub use boots::{Boots, State};
+#[cfg(feature = "bench")]
 pub use console::Console;
 #[cfg(feature = "bench")]
 pub use described::Described;
@@ -61,7 +65,7 @@ pub use error::Error;
 #[cfg(feature = "bench")]
 pub use fate::{Fate, Lost};
 #[cfg(feature = "bench")]
-pub use fixture::{Fixture, Keyboard, State};
+pub use fixture::{Fixture, Keyboard};
 pub use harness::{Listed, Outcome, Place, TargetDescription, UnknownCapability, expansion};
 #[cfg(feature = "bench")]
 pub use stimulus::Level;

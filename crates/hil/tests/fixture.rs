@@ -45,6 +45,7 @@ fn a_board_is_brought_to_a_state_from_wherever_it_is() {
     fixture.reach(State::Ready).unwrap();
     let boots: Vec<_> = fixture
         .boots()
+        .all()
         .iter()
         .map(|b| b.duration.is_some())
         .collect();

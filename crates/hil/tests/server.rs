@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A board that is served: one user after the other, warm in between, off when something is amiss.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod played;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 use agent_wire::message::{Call, Ended, PROTOCOL, Program, Reply, Request, Stream};
 use hil::server::{Settings, TroubleKind, serve, socket};
 use hil::{Bench, Error, State, bench};
-use played::{BOOT, Played, answering, play};
+use played::{BOOT, Played, answering, play, play_within};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Served {
     path: PathBuf,
     power: Arc<Mutex<Vec<&'static str>>>,
+    stop: Arc<AtomicBool>,
     thread: JoinHandle<std::io::Result<()>>,
     _folder: tempfile::TempDir,
 }
@@ -35,10 +39,13 @@ fn served(played: Played, idle: Duration) -> played::Result<Served> {
         idle,
     };
     let power = played.log.clone();
-    let thread = thread::spawn(move || serve(played.fixture, &listener, settings));
+    let stop = Arc::new(AtomicBool::new(false));
+    let ends = stop.clone();
+    let thread = thread::spawn(move || serve(played.fixture, &listener, settings, ends));
     Ok(Served {
         path,
         power,
+        stop,
         thread,
         _folder: folder,
     })
@@ -338,4 +345,226 @@ fn without_a_server_the_path_is_named() {
     let path = folder.path().join("nobody");
     let error = Bench::hold(&path, "me", &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("nobody"), "{error}");
+}
+
+/// A board that never becomes ready, with all the time in the world.
+fn stuck() -> Played {
+    play_within(PATIENCE * 10, |_, mut lines| {
+        lines.print("stuck");
+        // Until the power is cut.
+        let _ = lines.console.read(&mut [0]);
+    })
+    .unwrap()
+}
+
+/// A user who speaks the server's dialect by heart, and can go whenever he likes.
+struct ByHeart(UnixStream);
+
+impl ByHeart {
+    fn connect(served: &Served) -> Self {
+        let mut stream = socket::connect(&served.path).unwrap();
+        let mut greeting = [0; 20];
+        stream.read_exact(&mut greeting).unwrap();
+        assert_eq!(greeting[..8], *b"bringup\n");
+        stream.write_all(&greeting[8..16]).unwrap();
+        Self(stream)
+    }
+
+    fn say(&mut self, message: &[u8]) {
+        let length = u32::try_from(message.len()).unwrap();
+        self.0.write_all(&length.to_le_bytes()).unwrap();
+        self.0.write_all(message).unwrap();
+    }
+
+    /// Asks to hold the board: the first request there is.
+    fn hold(&mut self) {
+        self.say(b"\0\x02me");
+    }
+
+    /// Asks for a board that is ready: the fifth request, the third state.
+    fn reach_ready(&mut self) {
+        self.say(&[4, 2]);
+    }
+
+    /// Whether the server has closed its end.
+    fn is_dismissed(&mut self) -> bool {
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.0.read_to_end(&mut Vec::new()).is_ok()
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn while_a_board_boots_everybody_is_told_so_and_it_can_be_ended() {
+    let served = served(stuck(), PATIENCE).unwrap();
+    thread::scope(|scope| {
+        let boots = scope.spawn(|| served.hold("me").unwrap().reach(State::Ready).unwrap_err());
+        wait_until("it boots", || !served.power().is_empty());
+        let begun = Instant::now();
+        let about = bench::about(&served.path).unwrap();
+        assert_eq!((about.state, about.boots.len()), (State::Booting, 1));
+        assert_eq!(about.holder.as_deref(), Some("me"));
+        bench::stop(&served.path).unwrap();
+        let error = boots.join().unwrap();
+        assert!(error.to_string().contains("given up"), "{error}");
+        assert!(begun.elapsed() < PATIENCE);
+    });
+    served.wait_for_end();
+}
+
+#[test]
+fn who_goes_while_his_board_boots_does_not_leave_it_on() {
+    let served = served(stuck(), PATIENCE).unwrap();
+    let mut user = ByHeart::connect(&served);
+    user.hold();
+    user.reach_ready();
+    wait_until("it boots", || !served.power().is_empty());
+    drop(user);
+    served.wait_for_end();
+}
+
+#[test]
+fn the_boot_of_one_who_has_borrowed_the_board_is_given_up_with_him_or_with_who_has_lent_it() {
+    let served = served(stuck(), PATIENCE).unwrap();
+    let lender = served.hold("lender").unwrap();
+    let mut borrower = ByHeart::connect(&served);
+    // The second request there is, with a token that is one byte still.
+    borrower.say(&[1, u8::try_from(lender.loan()).unwrap(), 2, b'm', b'e']);
+    borrower.reach_ready();
+    wait_until("it boots", || served.power() == ["on"]);
+    drop(borrower);
+    wait_until("it is off", || served.power() == ["on", "off"]);
+    // Who has lent it goes on, and whoever borrows it next.
+    let mut next = Bench::borrow(&served.path, lender.loan(), "next", &mut |_| {}).unwrap();
+    thread::scope(|scope| {
+        let boots = scope.spawn(|| next.reach(State::Ready).unwrap_err());
+        wait_until("it boots anew", || served.power() == ["on", "off", "on"]);
+        drop(lender);
+        boots.join().unwrap();
+    });
+    served.wait_for_end();
+}
+
+#[test]
+fn a_signal_ends_the_server_in_order() {
+    let served = served(stuck(), PATIENCE).unwrap();
+    thread::scope(|scope| {
+        let boots = scope.spawn(|| served.hold("me").unwrap().reach(State::Ready).unwrap_err());
+        wait_until("it boots", || !served.power().is_empty());
+        served.stop.store(true, Ordering::Relaxed);
+        boots.join().unwrap();
+    });
+    served.wait_for_end();
+}
+
+#[test]
+fn a_server_that_has_ended_has_a_board_that_is_off_whoever_is_still_connected() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.reach(State::Ready).unwrap();
+    bench.release(true).unwrap();
+    let idle = ByHeart::connect(&served);
+    bench::stop(&served.path).unwrap();
+    served.wait_for_end();
+    drop(idle);
+}
+
+#[test]
+fn a_line_to_the_agent_is_of_no_use_after_the_board_was_given_back() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let lender = served.hold("lender").unwrap();
+    let mut borrower = Bench::borrow(&served.path, lender.loan(), "me", &mut |_| {}).unwrap();
+    let line = borrower.agent().unwrap();
+    line.ping().unwrap();
+    borrower.release(false).unwrap();
+    let mut next = Bench::borrow(&served.path, lender.loan(), "next", &mut |_| {}).unwrap();
+    line.ping().unwrap_err();
+    // Nor does one get another.
+    lender.release(false).unwrap();
+    let error = next.agent().unwrap_err();
+    assert!(error.to_string().contains("must hold the board"), "{error}");
+    assert_eq!(served.power(), ["on"]);
+}
+
+#[test]
+fn who_has_borrowed_the_board_does_not_wait_for_himself() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let lender = served.hold("lender").unwrap();
+    let mut borrower = Bench::borrow(&served.path, lender.loan(), "me", &mut |_| {}).unwrap();
+    let error = borrower.settle().unwrap_err();
+    assert!(error.to_string().contains("only who lends"), "{error}");
+}
+
+#[test]
+fn one_who_has_waited_and_gone_does_not_hold_up_the_next() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let first = served.hold("first").unwrap();
+    let mut gone = ByHeart::connect(&served);
+    gone.hold();
+    // He is told for whom he waits.
+    gone.0.read_exact(&mut [0; 4]).unwrap();
+    drop(gone);
+    thread::scope(|scope| {
+        let last = scope.spawn(|| served.hold("last"));
+        first.release(false).unwrap();
+        last.join().unwrap().unwrap().release(false).unwrap();
+    });
+    assert!(!served.thread.is_finished());
+}
+
+#[test]
+fn a_server_ends_for_another_build_only_when_nobody_holds_its_board() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.reach(State::Ready).unwrap();
+    assert!(!bench::stop_if_free(&served.path).unwrap());
+    assert_eq!(bench.state().unwrap(), State::Ready);
+    bench.release(false).unwrap();
+    wait_until("it ends", || bench::stop_if_free(&served.path).unwrap());
+    served.wait_for_end();
+}
+
+#[test]
+fn who_speaks_another_dialect_is_dismissed() {
+    let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
+    let mut stream = socket::connect(&served.path).unwrap();
+    stream.write_all(&7_u64.to_le_bytes()).unwrap();
+    let mut user = ByHeart(stream);
+    assert!(user.is_dismissed());
+}
+
+#[test]
+fn a_server_of_another_build_is_told_with_its_process_and_can_be_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bench.socket");
+    let listener = socket::listen(&path).unwrap();
+    let other = thread::spawn(move || {
+        let mut wishes = Vec::new();
+        for _ in 0..2 {
+            let (mut user, _) = listener.accept().unwrap();
+            user.write_all(b"bringup\n\x01\x02\x03\x04\x05\x06\x07\0\x4d\0\0\0")
+                .unwrap();
+            let mut wish = [0; 8];
+            match user.read_exact(&mut wish) {
+                Ok(()) => wishes.push(wish),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof),
+            }
+            let _ = user.write_all(&[1]);
+        }
+        wishes
+    });
+    let error = Bench::hold(&path, "me", &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(error, Error::OtherServer { pid: 77, .. }),
+        "{error}"
+    );
+    bench::stop(&path).unwrap();
+    assert_eq!(other.join().unwrap(), [[0xff; 8]]);
 }

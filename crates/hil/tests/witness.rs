@@ -7,6 +7,7 @@
 mod played;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -95,7 +96,7 @@ fn each_test_has_the_boots_the_console_and_the_kernels_words_of_its_own_time() {
         idle: Duration::from_secs(20),
     };
     let fixture = board().unwrap().fixture;
-    let server = thread::spawn(move || serve(fixture, &listener, settings));
+    let server = thread::spawn(move || serve(fixture, &listener, settings, Arc::default()));
     let mut bench = Bench::hold(&path, "the run", &mut |_| {}).unwrap();
     bench.reach(State::Ready).unwrap();
 

@@ -104,7 +104,7 @@ pub(crate) fn take(
     let key = key(setup, chosen)?;
     let mut tries = 0;
     loop {
-        if !is_served(&path, &key)? {
+        if !is_served(&path, &key, progress)? {
             serve_anew(setup, chosen, built, programs.clone(), &key, progress)?;
         }
         tries += 1;
@@ -234,11 +234,12 @@ fn key(setup: &Setup, chosen: &Chosen) -> Result<String> {
     Ok(stamp.text(&format!("{program:?}")).key())
 }
 
-/// Whether a server with such a board is there. One with another is ended.
-fn is_served(path: &Path, key: &str) -> Result<bool> {
+/// Whether a server with such a board is there. One with another is ended when nobody uses it any
+/// more.
+fn is_served(path: &Path, key: &str, progress: &Progress) -> Result<bool> {
     match bench::about(path) {
         Ok(about) if about.key == key => return Ok(true),
-        Ok(_) => drop(stop(path)?),
+        Ok(_) | Err(hil::Error::OtherServer { .. }) => end_when_free(path, progress),
         Err(_) => {}
     }
     let deadline = Instant::now() + PATIENCE;
@@ -250,12 +251,23 @@ fn is_served(path: &Path, key: &str) -> Result<bool> {
                 "the server at {} does not answer, and stays",
                 path.display()
             );
-            return Err(Failure::new(Exit::Timeout, what)
-                .help("another version of this program may have started it: end that process"));
+            return Err(Failure::new(Exit::Timeout, what));
         }
         std::thread::sleep(LOOK);
     }
     Ok(false)
+}
+
+/// Ends a server of any build as soon as nobody holds its board.
+fn end_when_free(path: &Path, progress: &Progress) {
+    let mut tell = waiting(progress);
+    // One that does not answer any more has ended.
+    while let Ok(false) = bench::stop_if_free(path) {
+        let about = bench::about(path);
+        let holder = about.ok().and_then(|about| about.holder);
+        tell(holder.as_deref().unwrap_or("a run of another build"));
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Ends a server, if there is one, and waits until its board is off; whether there was one.

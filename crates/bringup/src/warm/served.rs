@@ -3,6 +3,7 @@
 //! The process that serves a board.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use board_spec::Board;
@@ -10,6 +11,8 @@ use hil::description::BenchDescription;
 use hil::server::{self, Settings, socket};
 use hil::{Console, Described, Fate, Fixture};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::cache::Cache;
 use crate::emulation::Emulation;
@@ -88,7 +91,12 @@ pub(crate) fn serve(folder: &Path, progress: &Progress) -> Result<Exit> {
         key: order.key,
         idle: Duration::from_secs(order.idle_seconds),
     };
-    let served = server::serve(fixture, &listener, settings);
+    let stop = Arc::default();
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        // Ends it in order: the board is switched off.
+        flag::register(signal, Arc::clone(&stop)).or_environment(|| "cannot handle signals")?;
+    }
+    let served = server::serve(fixture, &listener, settings, stop);
     // Who finds no socket starts another server.
     let removed = std::fs::remove_file(&path);
     served.or_environment(unusable)?;

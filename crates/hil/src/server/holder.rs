@@ -93,6 +93,11 @@ impl Holder {
         self.changed.notify_all();
     }
 
+    /// Ends it if nobody holds it or waits for it; whether that is so.
+    pub(super) fn end_if_free(&self) -> bool {
+        self.end_if_idle(Duration::ZERO)
+    }
+
     /// Ends it when nobody has wanted it for so long; whether that is so.
     pub(super) fn end_if_idle(&self, limit: Duration) -> bool {
         let mut state = self.lock();

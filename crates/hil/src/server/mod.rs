@@ -9,11 +9,13 @@
 //! Who holds a board can lend it, to one after the other. One of those who just goes leaves a board
 //! that is off, too, but no more than that: who has lent it goes on.
 
+pub(crate) mod greeting;
 mod hold;
 mod holder;
 mod protocol;
 mod proxy;
 pub mod socket;
+mod visit;
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,21 +24,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use self::hold::Hold;
+pub(crate) use self::hold::Hold;
 use self::holder::Holder;
 pub use self::protocol::{About, Boot, Trouble, TroubleKind};
 pub(crate) use self::protocol::{Answer, Line, Request, receive, send};
+use self::visit::Visit;
 use crate::stimulus::{self, Action, Point, Stimulus};
-use crate::{Console, Error, Fixture, Keyboard, State};
+use crate::{Boots, Console, Error, Fixture, Keyboard, State};
 
 /// How often a user who waits is told for whom.
 const NEWS: Duration = Duration::from_secs(2);
 
-/// How often the server looks whether it is time to end.
+/// How often the server looks whether it is time to end, or a user has gone.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Who asks for what only the holder may do.
-const NOT_HELD: &str = "whoever asks for that must hold the board";
 
 /// What a bench is called and how long it waits for users.
 #[derive(Clone, Debug)]
@@ -53,44 +53,59 @@ pub struct Settings {
 #[derive(Debug)]
 struct Bench {
     settings: Settings,
-    fixture: Mutex<Fixture>,
+    /// What can be told of the board without having it.
+    board: String,
+    title: String,
+    kind: &'static str,
+    boots: Boots,
     console: Console,
     keyboard: Keyboard,
     /// Apart from the fixture: a button can be pressed while the board boots.
     stimulus: Option<Arc<dyn Stimulus>>,
+    /// Whoever does something with it waits for a boot to end that is under way.
+    fixture: Mutex<Fixture>,
     holder: Holder,
     /// Who uses it within the hold of another.
     borrower: Holder,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
-/// Serves a board until nobody has wanted it for a while, or somebody tells it to end. The board
-/// is off then.
+/// Serves a board until nobody has wanted it for a while, somebody tells it to end, or `stop` is
+/// set, as by a signal. The board is off then.
 ///
 /// # Errors
 ///
 /// When the socket cannot be listened at.
-pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> io::Result<()> {
+pub fn serve(
+    fixture: Fixture,
+    listener: &UnixListener,
+    settings: Settings,
+    stop: Arc<AtomicBool>,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let idle = settings.idle;
     let bench = Arc::new(Bench {
         settings,
+        board: fixture.board().name.clone(),
+        title: fixture.board().title.clone(),
+        kind: fixture.kind(),
+        boots: fixture.boots().clone(),
         console: fixture.console().clone(),
         keyboard: fixture.keyboard().clone(),
         stimulus: fixture.stimulus(),
         fixture: Mutex::new(fixture),
         holder: Holder::new(),
         borrower: Holder::new(),
-        stop: AtomicBool::new(false),
+        stop,
     });
     let mut result = Ok(());
-    while !bench.stop.load(Ordering::Relaxed) && !bench.holder.end_if_idle(idle) {
+    while !bench.is_ending() && !bench.holder.end_if_idle(idle) {
         match listener.accept() {
             Ok((user, _)) => {
                 user.set_nonblocking(false)?;
                 let bench = bench.clone();
                 // One who goes in the middle of a sentence has gone all the same.
-                thread::spawn(move || drop(bench.attend(&user)));
+                thread::spawn(move || drop(Visit::new(&bench, &user).attend()));
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK / 4),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -101,7 +116,8 @@ pub fn serve(fixture: Fixture, listener: &UnixListener, settings: Settings) -> i
             }
         }
     }
-    // It is off in any case when this ends.
+    // It is off in any case when this ends, and stays so.
+    bench.end();
     let mut fixture = bench.fixture();
     let _ = fixture.reach(State::Off);
     // Who still talks with this server keeps the fixture alive.
@@ -114,69 +130,41 @@ impl Bench {
         self.fixture.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Serves one connection to its end.
-    fn attend(&self, user: &UnixStream) -> io::Result<()> {
-        let mut hold = None;
-        let result = self.attend_to_end(user, &mut hold);
-        if let Some(hold) = hold {
-            // He has not said that he is done. A board that was lent to him may be another's by now.
-            if self.is_valid(Some(hold)) {
-                let _ = self.fixture().cut_power();
-            }
-            if !hold.is_borrowed() {
-                // Before the next in line learns that it is free: this server serves nobody any
-                // more.
-                self.stop.store(true, Ordering::Relaxed);
-            }
-            self.give_back(hold);
-        }
-        result
+    /// From now on nobody gets a board that is on.
+    fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.boots.end();
     }
 
-    fn attend_to_end(&self, user: &UnixStream, hold: &mut Option<Hold>) -> io::Result<()> {
-        while let Some(request) = receive(user)? {
-            let answer = match request {
-                Request::Hold { who } if hold.is_none() => self.hold(user, &who, hold)?,
-                Request::Borrow { token, who } if hold.is_none() => {
-                    self.borrow(user, token, &who, hold)?
-                }
-                Request::About => Answer::About(self.about()),
-                Request::State => Answer::State(self.fixture().state()),
-                Request::Points => Answer::Points(self.points()),
-                Request::Mark => Answer::Mark(self.console.mark()),
-                Request::Console { since } => Answer::Lines(self.lines(since)),
-                Request::Watch => return self.watch(user),
-                Request::Type(bytes) => done(self.keyboard.write(&bytes).map_err(Error::Channel)),
-                Request::Agent { token } => return self.lend_agent(user, token),
-                Request::Stop => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    Answer::Done
-                }
-                Request::Hold { .. } | Request::Borrow { .. } => {
-                    refused("this connection holds the board already")
-                }
-                _ if !self.is_valid(*hold) => refused(NOT_HELD),
-                Request::Settle => self.settle(user, *hold)?,
-                Request::Reach(state) => done(self.fixture().reach(state)),
-                Request::CutPower => done(self.fixture().cut_power()),
-                Request::WriteStorage { image } => done(self.fixture().write_storage(&image)),
-                Request::Explain => self.explain(),
-                Request::Act { name, action } => self.act(&name, action),
-                Request::Release { reload_modules } => {
-                    let hold = hold.take();
-                    // He need not wait for it; the next one does.
-                    let answered = send(user, &Answer::Done);
-                    self.clean_up(reload_modules);
-                    if let Some(hold) = hold {
-                        self.give_back(hold);
-                    }
-                    answered?;
-                    continue;
-                }
-            };
-            send(user, &answer)?;
+    fn is_ending(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether a hold, and what it is within, has not been given back.
+    fn is_valid(&self, hold: Hold) -> bool {
+        let is_borrowed = |token| self.borrower.is_held_by(token);
+        self.holder.is_held_by(hold.token) && hold.borrowed.is_none_or(is_borrowed)
+    }
+
+    /// Lets the next in line have it.
+    fn give_back(&self, hold: Hold) {
+        match hold.borrowed {
+            Some(borrowed) => self.borrower.release(borrowed),
+            None => self.holder.release(hold.token),
         }
-        Ok(())
+    }
+
+    /// What everybody may ask.
+    fn tell(&self, request: Request) -> Answer {
+        match request {
+            Request::About => Answer::About(self.about()),
+            Request::State => Answer::State(self.boots.state()),
+            Request::Points => Answer::Points(self.points()),
+            Request::Mark => Answer::Mark(self.console.mark()),
+            Request::Console { since } => Answer::Lines(self.lines(since)),
+            Request::Type(bytes) => done(self.keyboard.write(&bytes).map_err(Error::Channel)),
+            other => refused(&format!("nobody may ask for {other:?} here")),
+        }
     }
 
     /// Leaves the board to the next user as this one has found it.
@@ -195,15 +183,15 @@ impl Bench {
     }
 
     fn about(&self) -> About {
-        let fixture = self.fixture();
         About {
             name: self.settings.name.clone(),
-            board: fixture.board().name.clone(),
-            title: fixture.board().title.clone(),
-            kind: fixture.kind().to_owned(),
+            board: self.board.clone(),
+            title: self.title.clone(),
+            kind: self.kind.to_owned(),
             key: self.settings.key.clone(),
             pid: std::process::id(),
-            boots: fixture.boots().to_vec(),
+            state: self.boots.state(),
+            boots: self.boots.all(),
             holder: self.holder.name(),
         }
     }
@@ -254,20 +242,6 @@ impl Bench {
         }
         Ok(())
     }
-
-    fn lend_agent(&self, user: &UnixStream, token: u64) -> io::Result<()> {
-        if !self.holder.is_held_by(token) {
-            return send(user, &refused(NOT_HELD));
-        }
-        let agent = self.fixture().agent();
-        match agent {
-            Ok(agent) => {
-                send(user, &Answer::Done)?;
-                proxy::serve(&agent, user.try_clone()?)
-            }
-            Err(error) => send(user, &Answer::Failed(Trouble::from(&error))),
-        }
-    }
 }
 
 fn done(result: Result<(), Error>) -> Answer {
@@ -277,10 +251,14 @@ fn done(result: Result<(), Error>) -> Answer {
     }
 }
 
-fn refused(what: &str) -> Answer {
-    Answer::Failed(Trouble {
+fn refusal(what: &str) -> Trouble {
+    Trouble {
         what: what.to_owned(),
         evidence: Vec::new(),
         kind: TroubleKind::Bench,
-    })
+    }
+}
+
+fn refused(what: &str) -> Answer {
+    Answer::Failed(refusal(what))
 }

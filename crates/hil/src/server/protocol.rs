@@ -2,8 +2,8 @@
 
 //! What a bench and its users say to each other over a local socket.
 //!
-//! Each message is its length, four bytes with the lowest first, and so many bytes of postcard. Both
-//! sides are the same program, so there is no version.
+//! Each message is its length, four bytes with the lowest first, and so many bytes of postcard. That
+//! both sides mean the same by them, they tell each other before; see [`super::greeting`].
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::hold::Hold;
 use crate::stimulus::{Action, Level, Point};
 use crate::{Error, Lost, State};
 
@@ -32,7 +33,7 @@ pub(crate) enum Request {
     /// Use the board within somebody else's hold, who goes on to hold it when this connection ends:
     /// answered as [`Request::Hold`].
     Borrow {
-        /// From [`Answer::Held`].
+        /// Of the hold.
         token: u64,
         /// Who asks.
         who: String,
@@ -65,7 +66,7 @@ pub(crate) enum Request {
     /// [`Answer::Done`] comes first.
     Agent {
         /// From [`Answer::Held`].
-        token: u64,
+        hold: Hold,
     },
     /// What can be done to the board while it runs? [`Answer::Points`].
     Points,
@@ -87,8 +88,6 @@ pub(crate) enum Request {
         /// Whether the modules under test are loaded anew, because something went wrong with them.
         reload_modules: bool,
     },
-    /// Switch the board off and end: [`Answer::Done`].
-    Stop,
 }
 
 /// What the bench answers.
@@ -101,11 +100,8 @@ pub(crate) enum Answer {
         /// Who.
         holder: String,
     },
-    /// The board is held.
-    Held {
-        /// Proves that to other connections.
-        token: u64,
-    },
+    /// The board is held, which this proves to other connections.
+    Held(Hold),
     /// To [`Request::About`].
     About(About),
     /// To [`Request::State`].
@@ -137,6 +133,8 @@ pub struct About {
     pub key: String,
     /// The process that serves it.
     pub pid: u32,
+    /// How far its board has come.
+    pub state: State,
     /// All boots so far, the present one last.
     pub boots: Vec<Boot>,
     /// Who holds it now.
@@ -246,17 +244,18 @@ mod tests {
     fn a_message_comes_back_as_it_was_and_the_end_is_seen() {
         let mut line = Vec::new();
         send(&mut line, &Request::Reach(State::Ready)).unwrap();
-        send(&mut line, &Request::Stop).unwrap();
+        send(&mut line, &Request::Mark).unwrap();
         let mut line = line.as_slice();
         let first: Option<Request> = receive(&mut line).unwrap();
         assert_eq!(first, Some(Request::Reach(State::Ready)));
-        assert_eq!(receive(&mut line).unwrap(), Some(Request::Stop));
+        assert_eq!(receive(&mut line).unwrap(), Some(Request::Mark));
         assert_eq!(receive::<Request>(&mut line).unwrap(), None);
     }
 
     #[test]
     fn what_is_no_message_is_refused() {
-        assert!(receive::<Request>([255_u8; 8].as_slice()).is_err());
+        let long = receive::<Request>([255_u8; 8].as_slice()).unwrap_err();
+        assert_eq!(long.to_string(), "a message that long is none");
         assert!(receive::<Request>([1_u8, 0, 0, 0, 200].as_slice()).is_err());
         assert!(receive::<Request>([9_u8, 0, 0, 0, 0].as_slice()).is_err());
         // The end of a line is no end of a message.

@@ -23,8 +23,12 @@ use crate::agent::{Answers, Asking};
 /// How often a pump looks whether the user is still there.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Serves one user until he, or the agent, has gone.
-pub(super) fn serve(agent: &Agent, user: UnixStream) -> std::io::Result<()> {
+/// Serves one user until he, or the agent, has gone, or the board is not his any more.
+pub(super) fn serve(
+    agent: &Agent,
+    user: UnixStream,
+    is_his: &dyn Fn() -> bool,
+) -> std::io::Result<()> {
     let (reader, writer) = split(user)?;
     let (outbox, inbox) = start(reader, writer, Line::STREAM, Side::Answerer);
     let gone = Arc::new(AtomicBool::new(false));
@@ -47,6 +51,9 @@ pub(super) fn serve(agent: &Agent, user: UnixStream) -> std::io::Result<()> {
                 break;
             }
             continue;
+        }
+        if !is_his() {
+            break;
         }
         under_way.retain(|_, call| !call.is_over());
         if let Some(call) = under_way.get(&number) {

@@ -174,6 +174,14 @@ fn board() -> Result<Board> {
 
 /// A board that does this at its first, second … boot.
 pub(crate) fn play(behaviour: impl Fn(u32, Lines) + Send + Sync + 'static) -> Result<Played> {
+    play_within(BOOT, behaviour)
+}
+
+/// The same with more or less time for a boot.
+pub(crate) fn play_within(
+    limit: Duration,
+    behaviour: impl Fn(u32, Lines) + Send + Sync + 'static,
+) -> Result<Played> {
     let log = Arc::new(Mutex::new(Vec::new()));
     let wires = Wires {
         behaviour: Arc::new(behaviour),
@@ -182,7 +190,7 @@ pub(crate) fn play(behaviour: impl Fn(u32, Lines) + Send + Sync + 'static) -> Re
         log: log.clone(),
     };
     let console = Console::new(Fate::default(), None);
-    let fixture = Fixture::new(board()?, Box::new(wires), BOOT, console);
+    let fixture = Fixture::new(board()?, Box::new(wires), limit, console);
     Ok(Played { fixture, log })
 }
 

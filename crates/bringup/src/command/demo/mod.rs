@@ -52,7 +52,7 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     let tour = toured.tour()?;
     let kernel = fixture.agent().map(|agent| agent.about().kernel.clone());
     let kernel = kernel.unwrap_or_default();
-    let boot = fixture.boots().last().and_then(|boot| boot.duration);
+    let boot = fixture.boots().all().last().and_then(|boot| boot.duration);
     let boot = seconds(boot.unwrap_or_default());
     if options.keep_running {
         step.done(&format!("booted in {boot} and left on"));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,7 +50,7 @@ pub(super) fn run(
         key: String::new(),
         idle: IDLE,
     };
-    let server = thread::spawn(move || server::serve(fixture, &listener, settings));
+    let server = thread::spawn(move || server::serve(fixture, &listener, settings, Arc::default()));
     let who = format!("pid {}, which tests it", std::process::id());
     let held = Bench::hold(&path, &who, &mut |_| {});
     let tested = held

@@ -48,7 +48,7 @@ impl Tested for Fixture {
     }
 
     fn boots(&self) -> Result<Vec<Boot>, Error> {
-        Ok(Self::boots(self).to_vec())
+        Ok(Self::boots(self).all())
     }
 }
 
