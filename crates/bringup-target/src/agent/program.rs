@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use agent_wire::message::{Ended, Program, Reply, Stream};
 use anyhow::Context as _;
 use kernel_channels::{Interest, poll};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
@@ -188,10 +189,14 @@ fn output(replies: &Replies, stream: Stream, bytes: Vec<u8>) -> bool {
 /// Passes on what comes from a pipe, in chunks, until nobody can write to it any more; or until
 /// the program has ended and those who still can are silent or do not stop.
 fn forward(mut pipe: impl Read + AsFd, ended: &OnceLock<Instant>, relay: impl Fn(Vec<u8>) -> bool) {
+    // What the program itself has written before its end is no more than the pipe holds. It is passed
+    // on however long that takes on a slow line.
+    let mut its_own =
+        fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).map_or(0, |size| size.unsigned_abs() as usize);
     loop {
         // Looked up first: what was written before the end is in the pipe by then.
         let ended = ended.get();
-        if ended.is_some_and(|ended| ended.elapsed() >= LINGER) {
+        if its_own == 0 && ended.is_some_and(|ended| ended.elapsed() >= LINGER) {
             return;
         }
         match poll(&pipe, Interest::READABLE, Some(GRACE)) {
@@ -205,11 +210,52 @@ fn forward(mut pipe: impl Read + AsFd, ended: &OnceLock<Instant>, relay: impl Fn
             Ok(0) => return,
             Ok(length) => {
                 bytes.truncate(length);
+                if ended.is_some() {
+                    its_own = its_own.saturating_sub(length);
+                }
                 // Without a listener it is still read, so that the program does not wait for one.
                 relay(bytes);
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::pipe;
+
+    use super::*;
+
+    #[test]
+    fn what_a_program_wrote_before_its_end_is_passed_on_however_slow_the_line_is() {
+        let (reader, writer) = pipe().unwrap();
+        let written = vec![7; 64 << 10];
+        let mut writer = std::fs::File::from(writer);
+        writer.write_all(&written).unwrap();
+        // A child of the program has it still.
+        let ended = OnceLock::from(Instant::now());
+        let total = std::sync::atomic::AtomicUsize::new(0);
+        let slow = LINGER.mul_f64(1.3) / u32::try_from(written.len() / CHUNK).unwrap();
+        forward(std::fs::File::from(reader), &ended, |bytes| {
+            thread::sleep(slow);
+            total.fetch_add(bytes.len(), std::sync::atomic::Ordering::Relaxed);
+            true
+        });
+        assert_eq!(total.into_inner(), written.len());
+        drop(writer);
+    }
+
+    #[test]
+    fn a_child_that_never_stops_writing_is_not_listened_to_for_ever() {
+        let (reader, writer) = pipe().unwrap();
+        let mut writer = std::fs::File::from(writer);
+        let child = thread::spawn(move || while writer.write_all(&[1; 4096]).is_ok() {});
+        let ended = OnceLock::from(Instant::now());
+        let begun = Instant::now();
+        forward(std::fs::File::from(reader), &ended, |_| true);
+        assert!(begun.elapsed() >= LINGER && begun.elapsed() < LINGER * 5);
+        child.join().unwrap();
     }
 }
