@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use board_spec::Board;
-use clap::Args;
 use hil::Bench;
 use hil::description::{BenchDescription, Benches};
 use hil::server::About;
 
+use crate::choice::{BENCH, BOARD, Choice};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::repository::Repository;
@@ -20,22 +20,6 @@ pub(crate) const VARIABLE: &str = "BRINGUP_BENCHES";
 
 /// The file's name, where it is looked for.
 const FILE: &str = "bench.toml";
-
-/// The environment variables that say which is meant, where no option does.
-pub(crate) const BOARD: &str = "BRINGUP_BOARD";
-pub(crate) const BENCH: &str = "BRINGUP_BENCH";
-
-/// What says which bench is meant.
-#[derive(Debug, Args)]
-pub(crate) struct Choice {
-    /// Which board, emulated [default: the kit's default board].
-    #[arg(long, value_name = "NAME", env = BOARD)]
-    pub(crate) board: Option<String>,
-
-    /// Which bench of bench.toml, instead of an emulated board.
-    #[arg(long, value_name = "NAME", env = BENCH)]
-    pub(crate) bench: Option<String>,
-}
 
 /// A bench.
 #[derive(Clone, Debug)]
@@ -83,29 +67,40 @@ impl Chosen {
     }
 }
 
-/// The bench that is meant.
+/// The bench that is meant. A board that is named too must be the bench's.
 pub(crate) fn choose(repository: &Repository, choice: &Choice) -> Result<Chosen> {
-    match &choice.bench {
-        None => repository
-            .board_or_default(choice.board.as_deref())
-            .map(Chosen::emulated),
-        Some(name) => described(repository, name),
-    }
+    let named = choice.named();
+    let Some(bench) = &named.bench else {
+        return repository
+            .board_or_default(named.board.as_deref())
+            .map(Chosen::emulated);
+    };
+    let chosen = described(repository, bench)?;
+    let is = &chosen.board.name;
+    let Some(other) = named.board.as_ref().filter(|board| *board != is) else {
+        return Ok(chosen);
+    };
+    let (board_by, bench_by) = (named.board_by(), named.bench_by());
+    let what =
+        format!("{board_by} says {other}, and {bench_by} says {bench}, which is a bench with {is}");
+    Err(Failure::new(Exit::Refused, what).help(format!(
+        "leave out {board_by} for the bench, or {bench_by} for an emulated {other}"
+    )))
 }
 
 /// The bench that somebody else serves, and names in [`Bench::VARIABLE`]. Another choice is not
 /// passed over.
 pub(crate) fn served(repository: &Repository, about: &About, choice: &Choice) -> Result<Chosen> {
-    for (chosen, is, option) in [
-        (&choice.board, &about.board, "--board"),
-        (&choice.bench, &about.name, "--bench"),
+    let named = choice.named();
+    for (chosen, is, by) in [
+        (&named.board, &about.board, named.board_by()),
+        (&named.bench, &about.name, named.bench_by()),
     ] {
         if let Some(other) = chosen.as_ref().filter(|chosen| *chosen != is) {
             let variable = Bench::VARIABLE;
-            let what = format!("{option} says {other}, but {variable} leads to {is}");
-            return Err(Failure::new(Exit::Refused, what).help(format!(
-                "leave out {option}, or run this without {variable}"
-            )));
+            let what = format!("{by} says {other}, but {variable} leads to {is}");
+            return Err(Failure::new(Exit::Refused, what)
+                .help(format!("leave out {by}, or run this without {variable}")));
         }
     }
     Ok(Chosen {

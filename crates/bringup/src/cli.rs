@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::benches::Choice;
+use crate::choice::Choice;
 use crate::exit;
 use crate::setup::Choices;
 

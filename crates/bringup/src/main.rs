@@ -10,6 +10,7 @@ mod archive;
 mod benches;
 mod cache;
 mod capabilities;
+mod choice;
 mod cli;
 mod command;
 mod device_tree;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::RunEnd;
 use crate::benches;
+use crate::choice;
 use crate::cli::With;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrFail as _, Result};
@@ -30,6 +31,8 @@ pub(super) fn run(options: &With, progress: &Progress) -> Result<RunEnd> {
             &chosen,
             hil::Place::Bench,
         )?)
+        // The user's own would contradict an option.
+        .env_remove(choice::BENCH)
         .envs(chosen.variables())
         .env(hil::Bench::VARIABLE, warm::socket_of(&repository, &chosen))
         // Nobody else gets the board between two of its programs.

@@ -8,6 +8,7 @@ use super::printed::{self, Printed};
 use super::recorder::Recorder;
 use super::summary::Counts;
 use crate::benches::{self, Chosen};
+use crate::choice;
 use crate::failure::Result;
 use crate::repository::Repository;
 
@@ -54,7 +55,7 @@ fn command(repository: &Repository, chosen: &Chosen, filter: &str) -> Result<Com
         .args(PROGRAM)
         // Without a board they are ignored.
         .args(["--", "--include-ignored", filter])
-        .env_remove(benches::BENCH)
+        .env_remove(choice::BENCH)
         .envs(chosen.variables())
         .current_dir(repository.root());
     if chosen.description.is_some() {
