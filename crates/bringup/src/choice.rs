@@ -6,15 +6,19 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use crate::repository::Repository;
+
 /// The environment variables that say which is meant, where no option does.
 pub(crate) const BOARD: &str = "BRINGUP_BOARD";
 pub(crate) const BENCH: &str = "BRINGUP_BENCH";
 
+/// What the option is that names a board.
+const EMULATED: &str = "Which board, emulated; `cargo bringup boards` lists them";
+
 /// The options.
 #[derive(Debug, Args)]
 pub(crate) struct Choice {
-    /// Which board, emulated [default: BRINGUP_BOARD, or the kit's default board].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = board_help(EMULATED, Some(BOARD)))]
     pub(crate) board: Option<String>,
 
     /// Which bench of bench.toml, instead of an emulated board [default: BRINGUP_BENCH, or none].
@@ -76,6 +80,20 @@ impl Named {
         } else {
             "--bench"
         }
+    }
+}
+
+/// The help of an option that names a board, with the board that is meant without it.
+pub(crate) fn board_help(what: &str, variable: Option<&str>) -> String {
+    let boards = Repository::find().and_then(|repository| repository.boards());
+    let default = match &boards {
+        Ok(boards) => boards.default_name(),
+        // Whoever has no checkout gets help all the same.
+        Err(_) => "the checkout's default",
+    };
+    match variable {
+        Some(variable) => format!("{what} [default: {variable}, or {default}]"),
+        None => format!("{what} [default: {default}]"),
     }
 }
 

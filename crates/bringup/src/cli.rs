@@ -6,9 +6,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::choice::Choice;
+use crate::choice::{BENCH, BOARD, Choice, board_help};
 use crate::exit;
 use crate::setup::Choices;
+
+/// What an option is that names a board.
+const BOARDS: &str = "Which board; `cargo bringup boards` lists them";
 
 /// Board bring-up: from a clone to your own Rust kernel driver on an ARM board.
 #[derive(Debug, Parser)]
@@ -83,8 +86,7 @@ impl SetUp {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Which board; `cargo bringup boards` lists them and names the default.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = board_help(BOARDS, None))]
     pub(crate) board: Option<String>,
 
     /// Print one JSON document on standard output.
@@ -101,7 +103,8 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Which boards to boot in QEMU; may be given several times [default: all that can be].
+    /// Which boards to boot in QEMU, of those that `cargo bringup boards` lists; may be given several
+    /// times [default: all that can be].
     #[arg(long, value_name = "NAME")]
     pub(crate) board: Vec<String>,
 
@@ -232,7 +235,7 @@ pub(crate) enum Bench {
 #[derive(Debug, Args)]
 pub(crate) struct BenchCheck {
     /// Which bench of bench.toml [default: all].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BENCH")]
+    #[arg(long, value_name = "NAME", env = BENCH)]
     pub(crate) bench: Option<String>,
 
     /// Switch the board off and on, and wait for its agent.
@@ -260,7 +263,7 @@ pub(crate) struct BenchUpdate {
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
     /// Which board [default: the first that labgrid can boot].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    #[arg(long, value_name = "NAME", env = BOARD)]
     pub(crate) board: Option<String>,
 
     #[command(flatten)]
@@ -287,8 +290,7 @@ pub(crate) struct StandIn {
     #[arg(long, value_enum, default_value = "serial")]
     pub(crate) by: By,
 
-    /// Which board [default: the kit's default board].
-    #[arg(long, value_name = "NAME", env = "BRINGUP_BOARD")]
+    #[arg(long, value_name = "NAME", env = BOARD, help = board_help(BOARDS, None))]
     pub(crate) board: Option<String>,
 
     /// What the bench is to be called.

@@ -159,6 +159,29 @@ fn a_board_and_a_bench_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn help_names_the_board_that_is_meant_when_none_is_named() {
+    let checkout = Checkout::new();
+    for command in [
+        "demo",
+        "run",
+        "cargo",
+        "with",
+        "console",
+        "bench stop",
+        "bench stand-in",
+    ] {
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let mut asked = checkout.command(&words);
+        let output = asked.env("COLUMNS", "200").output().unwrap();
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines = help.lines();
+        let board = lines.find(|line| line.contains("--board")).unwrap();
+        let told = format!("{board}{}", lines.next().unwrap());
+        assert!(told.contains("some-board]"), "{command}: {told}");
+    }
+}
+
+#[test]
 fn outside_a_checkout_a_variable_names_it() {
     let checkout = Checkout::new();
     let mut outside = checkout.command(&["boards", "--json"]);
