@@ -216,7 +216,7 @@ pub(crate) enum Bench {
     List(Json),
     /// Check what bench.toml says: files, programs, lines; with --boot the board too.
     Check(BenchCheck),
-    /// Switch a board off that was left on for the next run.
+    /// Switch a board off that was left on for the next run, or end the run that holds it.
     Stop(OneBench),
     /// Play a board on a desk: an emulated one, reached like a real one. Until Ctrl-C.
     StandIn(StandIn),

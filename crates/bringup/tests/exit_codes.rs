@@ -5,75 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod checkout;
 
-/// A checkout with one board, and an empty cache beside it.
-struct Checkout {
-    guard: tempfile::TempDir,
-}
+use std::path::Path;
+use std::process::Command;
 
-impl Checkout {
-    fn new() -> Self {
-        let guard = tempfile::tempdir().unwrap();
-        let root = guard.path().join("checkout");
-        for folder in ["kmod", "boards/some-board"] {
-            std::fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        let board = "title = \"Some Board\"\ncompatible = [\"some,board\"]\n[kernel]\n\
-                     [console]\ndevice = \"ttyS0\"\nbaud = 115200\n[agent]\nport = \"ttyS1\"\n";
-        for (name, text) in [
-            ("kmod/Kbuild", ""),
-            ("boards/boards.toml", "default = \"some-board\"\n"),
-            ("boards/some-board/board.toml", board),
-        ] {
-            std::fs::write(root.join(name), text).unwrap();
-        }
-        Self { guard }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.guard.path().join("checkout")
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.guard.path().join("cache")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bringup"));
-        command
-            .args(arguments)
-            .current_dir(self.root())
-            .env("BRINGUP_CACHE", self.cache())
-            // A run that goes further than it should finds no program to make anything with.
-            .env("PATH", self.guard.path())
-            .env_remove("BRINGUP_DEBIAN_MIRROR")
-            .env_remove("BRINGUP_KIT")
-            .env_remove("BRINGUP_BENCHES")
-            .env_remove("BRINGUP_BENCH_SOCKET")
-            .env_remove("BRINGUP_BENCH")
-            .env_remove("BRINGUP_BOARD")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Requires this exit code, an empty standard output, and these words in the error.
-fn assert_fails(output: &Output, code: i32, words: &str) {
-    let stderr = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert!(stderr.contains(words), "{stderr}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
-}
+use checkout::{Checkout, assert_fails, stderr};
 
 #[test]
 fn a_result_goes_to_standard_output_and_the_exit_code_is_0() {
@@ -119,43 +56,6 @@ fn a_refused_request_is_2_and_spends_no_time() {
     let mut relative = checkout.command(&["clean", "--cache"]);
     let relative = relative.env("BRINGUP_CACHE", "cache").output().unwrap();
     assert_eq!(relative.status.code(), Some(2), "{}", stderr(&relative));
-}
-
-/// A second board, and a bench with the first.
-fn describe_a_desk(checkout: &Checkout) {
-    let boards = checkout.root().join("boards");
-    std::fs::create_dir(boards.join("other-board")).unwrap();
-    let board = std::fs::read_to_string(boards.join("some-board/board.toml")).unwrap();
-    let board = board.replace("some,board", "other,board");
-    std::fs::write(boards.join("other-board/board.toml"), board).unwrap();
-    let desk = "[bench.desk]\nboard = \"some-board\"\nconsole.serial = \"/dev/a\"\n\
-                agent.on_console = true\n";
-    std::fs::write(checkout.root().join("bench.toml"), desk).unwrap();
-}
-
-#[test]
-fn a_board_and_a_bench_that_contradict_each_other_are_refused() {
-    let checkout = Checkout::new();
-    describe_a_desk(&checkout);
-    let stop = |options: &[&str], board: &str, bench: &str| {
-        let mut command = checkout.command(&[&["bench", "stop"], options].concat());
-        let variables = [("BRINGUP_BOARD", board), ("BRINGUP_BENCH", bench)];
-        command.envs(variables).output().unwrap()
-    };
-    let both = ["--bench", "desk", "--board", "other-board"];
-    let told = "--board says other-board, and --bench says desk, which is a bench with some-board";
-    assert_fails(&stop(&both, "", ""), 2, told);
-    let told = "BRINGUP_BOARD says other-board, and BRINGUP_BENCH says desk";
-    assert_fails(&stop(&[], "other-board", "desk"), 2, told);
-    // The bench's own board may be named too.
-    let both = ["--bench", "desk", "--board", "some-board"];
-    assert_fails(&stop(&both, "", ""), 2, "desk is not on");
-    assert_fails(&stop(&[], "some-board", "desk"), 2, "desk is not on");
-    // An option makes the variable of the other kind void.
-    let board = stop(&["--board", "other-board"], "", "desk");
-    assert_fails(&board, 2, "other-board is not on");
-    let bench = stop(&["--bench", "desk"], "other-board", "rack");
-    assert_fails(&bench, 2, "desk is not on");
 }
 
 #[test]

@@ -28,15 +28,29 @@ pub(super) fn run(command: &Bench, progress: &Progress) -> Result<Exit> {
     }
 }
 
+/// Switches a board off, whoever holds it, and says whose run that ends.
 fn stop(options: &OneBench, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
     let chosen = benches::choose(&repository, &options.choice)?;
-    let step = progress.step("stop", &format!("switching {} off", chosen.name))?;
-    if !warm::stop(&warm::socket_of(&repository, &chosen))? {
-        let what = format!("{} is not on", chosen.name);
-        return Err(Failure::new(Exit::Refused, what)
-            .help("`cargo bringup bench list` shows which boards are"));
+    let (name, path) = (&chosen.name, warm::socket_of(&repository, &chosen));
+    let about = hil::bench::about(&path).map_err(|_| is_not_on(name))?;
+    let step = progress.step("stop", &format!("switching {name} off"))?;
+    if let Some(holder) = &about.holder {
+        progress.note(&format!(
+            "{name} is held by {holder}; this ends what it does there"
+        ));
     }
-    step.done(&format!("{} is off", chosen.name));
+    if !warm::stop(&path)? {
+        return Err(is_not_on(name));
+    }
+    step.done(&match about.holder {
+        None => format!("{name} is off"),
+        Some(holder) => format!("{name} is off, and was held by {holder}"),
+    });
     Ok(Exit::Ok)
+}
+
+fn is_not_on(name: &str) -> Failure {
+    Failure::new(Exit::Refused, format!("{name} is not on"))
+        .help("`cargo bringup bench list` shows which boards are")
 }

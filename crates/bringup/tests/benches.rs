@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the program makes of `bench.toml`. Nothing here needs a board, the toolbox or the network.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod checkout;
+
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use checkout::{Checkout, assert_fails, stderr};
+
+/// A checkout with a second board, and a bench with the first.
+fn with_a_desk() -> Checkout {
+    let checkout = Checkout::new();
+    let boards = checkout.root().join("boards");
+    std::fs::create_dir(boards.join("other-board")).unwrap();
+    let board = std::fs::read_to_string(boards.join("some-board/board.toml")).unwrap();
+    let board = board.replace("some,board", "other,board");
+    std::fs::write(boards.join("other-board/board.toml"), board).unwrap();
+    let desk = "[bench.desk]\nboard = \"some-board\"\nconsole.serial = \"/dev/a\"\n\
+                agent.on_console = true\n";
+    std::fs::write(checkout.root().join("bench.toml"), desk).unwrap();
+    checkout
+}
+
+#[test]
+fn a_board_and_a_bench_that_contradict_each_other_are_refused() {
+    let checkout = with_a_desk();
+    let stop = |options: &[&str], board: &str, bench: &str| {
+        let mut command = checkout.command(&[&["bench", "stop"], options].concat());
+        let variables = [("BRINGUP_BOARD", board), ("BRINGUP_BENCH", bench)];
+        command.envs(variables).output().unwrap()
+    };
+    let both = ["--bench", "desk", "--board", "other-board"];
+    let told = "--board says other-board, and --bench says desk, which is a bench with some-board";
+    assert_fails(&stop(&both, "", ""), 2, told);
+    let told = "BRINGUP_BOARD says other-board, and BRINGUP_BENCH says desk";
+    assert_fails(&stop(&[], "other-board", "desk"), 2, told);
+    // The bench's own board may be named too.
+    let both = ["--bench", "desk", "--board", "some-board"];
+    assert_fails(&stop(&both, "", ""), 2, "desk is not on");
+    assert_fails(&stop(&[], "some-board", "desk"), 2, "desk is not on");
+    // An option makes the variable of the other kind void.
+    let board = stop(&["--board", "other-board"], "", "desk");
+    assert_fails(&board, 2, "other-board is not on");
+    let bench = stop(&["--bench", "desk"], "other-board", "rack");
+    assert_fails(&bench, 2, "desk is not on");
+}
+
+/// The program that serves the desk, as a run starts it; it ends by itself if no test ends it.
+fn serve_the_desk(checkout: &Checkout) -> (Child, PathBuf) {
+    let folder = checkout.root().join("target/bringup/bench/described/desk");
+    std::fs::create_dir_all(&folder).unwrap();
+    let description = serde_json::json!({
+        "board": "some-board",
+        "console": {"serial": "/dev/a"},
+        "agent": {"on_console": true},
+    });
+    let on_desk = serde_json::json!({
+        "board": checkout.root().join("boards/some-board"),
+        "description": description,
+        "agent": "/agent",
+        "console": folder.join("console.log"),
+    });
+    let order = serde_json::json!({
+        "name": "desk",
+        "key": "k",
+        "idle_seconds": 60,
+        "wired": {"described": on_desk},
+    });
+    std::fs::write(folder.join("bench.json"), order.to_string()).unwrap();
+    let words = ["bench", "serve", &folder.to_string_lossy()];
+    let child = checkout.command(&words).spawn().unwrap();
+    let socket = folder.join("bench.socket");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while hil::bench::about(&socket).is_err() {
+        assert!(Instant::now() < deadline, "nobody serves the desk");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    (child, socket)
+}
+
+#[test]
+fn who_stops_a_bench_learns_whose_run_that_ends() {
+    let checkout = with_a_desk();
+    let stop = || checkout.run(&["bench", "stop", "--bench", "desk"]);
+    for holder in [None, Some("pid 7, bringup test x")] {
+        let (mut server, socket) = serve_the_desk(&checkout);
+        let held = holder.map(|who| hil::Bench::hold(&socket, who, &mut |_| {}).unwrap());
+        let output = stop();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.contains("desk is off"), "{told}");
+        let names = told.contains("is held by pid 7, bringup test x; this ends")
+            && told.contains("desk is off, and was held by pid 7, bringup test x");
+        assert_eq!(names, holder.is_some(), "{told}");
+        assert!(server.wait().unwrap().success());
+        drop(held);
+    }
+    assert_fails(&stop(), 2, "desk is not on");
+}
