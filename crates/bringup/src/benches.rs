@@ -132,9 +132,11 @@ fn in_benches(repository: &Repository, benches: &Benches, name: &str) -> Result<
     let description = benches
         .get(name)
         .or_fail(Exit::Refused, || "cannot use this bench")?;
+    let board = repository.board_or_default(Some(&description.board));
+    let place = || format!("{}: bench {name}", benches.path().display());
     Ok(Chosen {
         name: name.to_owned(),
-        board: repository.board_or_default(Some(&description.board))?,
+        board: board.map_err(|failure| failure.within(&place()))?,
         description: Some(description.clone()),
     })
 }

@@ -50,6 +50,40 @@ fn a_board_and_a_bench_that_contradict_each_other_are_refused() {
     assert_fails(&bench, 2, "desk is not on");
 }
 
+#[test]
+fn a_mistake_in_the_description_is_told_with_file_and_bench() {
+    let checkout = with_a_desk();
+    let path = checkout.root().join("bench.toml");
+    let desk = std::fs::read_to_string(&path).unwrap();
+    let list = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        checkout.run(&["bench", "list"])
+    };
+    let file = path.display();
+    let unknown = list(&desk.replace("some-board", "some-bord"));
+    assert_fails(&unknown, 2, &format!("{file}: bench desk: "));
+    assert_fails(&unknown, 2, "did you mean some-board");
+    let power = "[bench.desk.power]\non = \"uhubctl -a on\"\noff = [\"true\"]\n";
+    let shell = list(&format!("{desk}{power}"));
+    assert_fails(&shell, 2, &format!("{file} does not describe benches"));
+    assert_fails(&shell, 2, "a list of words, such as [\"uhubctl\"");
+}
+
+#[test]
+fn a_file_that_describes_no_bench_is_told() {
+    let checkout = with_a_desk();
+    let path = checkout.root().join("bench.toml");
+    let about_it = format!("{} describes no bench", path.display());
+    std::fs::write(&path, "# Nothing yet.\n").unwrap();
+    let output = checkout.run(&["bench", "list"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&about_it), "{}", stderr(&output));
+    let check = checkout.run(&["bench", "check"]);
+    assert_fails(&check, 2, &about_it);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(stderr(&checkout.run(&["bench", "list"])), "");
+}
+
 /// The program that serves the desk, as a run starts it; it ends by itself if no test ends it.
 fn serve_the_desk(checkout: &Checkout) -> (Child, PathBuf) {
     let folder = checkout.root().join("target/bringup/bench/described/desk");

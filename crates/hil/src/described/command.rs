@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -45,7 +46,7 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, E
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(unstarted(command.get_program(), &error)))?;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
     let ended = wait(&mut child, limit).map_err(|error| failed(error.to_string()))?;
@@ -63,6 +64,24 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, E
         "" => status.to_string(),
         said => format!("{status}: {said}"),
     }))
+}
+
+/// Why a program was not started, and what to do (`execve(2)`).
+fn unstarted(program: &OsStr, error: &io::Error) -> String {
+    let name = program.to_string_lossy();
+    match error.kind() {
+        io::ErrorKind::NotFound if !name.contains('/') => format!(
+            "there is no program {name} in PATH; install it, or write its whole path in bench.toml"
+        ),
+        io::ErrorKind::NotFound if Path::new(program).exists() => {
+            format!("{name} is there, but not the interpreter that its first line names")
+        }
+        io::ErrorKind::NotFound => format!("there is no program {name}"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{name} may not be executed; is it a program? `chmod +x` makes it one")
+        }
+        _ => format!("{name} was not started: {error}"),
+    }
 }
 
 /// How it has ended, or that it had to be killed.
@@ -119,6 +138,8 @@ fn text(output: Option<Receiver<Vec<u8>>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn shell(script: &str, limit: Duration) -> Result<String, Error> {
@@ -134,8 +155,28 @@ mod tests {
         let error = shell("echo no such port >&2; exit 3", PLENTY).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("exit status: 3: no such port"), "{text}");
-        let error = run(&["/no/such/uhubctl".to_owned()], PLENTY).unwrap_err();
-        assert!(error.to_string().contains("/no/such/uhubctl"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("switch");
+        let told = |program: &str| {
+            run(&[program.to_owned(), "on".to_owned()], PLENTY)
+                .unwrap_err()
+                .to_string()
+        };
+        let missing = told("no-such-uhubctl");
+        assert!(missing.contains("`no-such-uhubctl on` failed"), "{missing}");
+        assert!(missing.contains("in PATH; install it, or"), "{missing}");
+        let elsewhere = told("/no/such/uhubctl");
+        let words = "there is no program /no/such/uhubctl";
+        assert!(elsewhere.ends_with(words), "{elsewhere}");
+        std::fs::write(&script, "#!/no/such/shell\n").unwrap();
+        let script = script.to_str().unwrap();
+        assert!(told(script).contains("chmod +x"), "{}", told(script));
+        std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(told(script).contains("the interpreter"), "{}", told(script));
     }
 
     #[test]

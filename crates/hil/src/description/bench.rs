@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commands, Labgrid, Port, VALUE};
+use super::{Commands, Labgrid, Port, VALUE, words};
 use crate::ssh;
 use crate::stimulus::Point;
 
@@ -59,8 +59,10 @@ pub struct BenchDescription {
 #[serde(deny_unknown_fields)]
 pub struct Power {
     /// Gives it power.
+    #[serde(deserialize_with = "words")]
     pub on: Vec<String>,
     /// Takes it away.
+    #[serde(deserialize_with = "words")]
     pub off: Vec<String>,
     /// How long it stays without power before it is switched on again, seconds.
     #[serde(default = "off_seconds")]
@@ -75,12 +77,13 @@ pub struct Power {
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// Connects it with this PC, where a multiplexer does that.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub to_pc: Vec<String>,
     /// Writes it, as `bmaptool copy` does; `{}` is the image.
+    #[serde(deserialize_with = "words")]
     pub write: Vec<String>,
     /// Connects it with the board.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub to_board: Vec<String>,
     /// How long writing may take, seconds.
     #[serde(default = "write_seconds")]

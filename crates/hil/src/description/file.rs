@@ -113,6 +113,11 @@ impl Benches {
         })
     }
 
+    /// The file that describes them.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Their names and descriptions.
     pub fn all(&self) -> impl Iterator<Item = (&str, &BenchDescription)> {
         self.all.iter().map(|(name, bench)| (name.as_str(), bench))
@@ -271,6 +276,26 @@ mod tests {
         assert!(refused(&DESK.replace("desk", "\"a/b\"")).contains("a/b"));
         let missing = Benches::read(Path::new("/no/bench.toml")).unwrap_err();
         assert!(missing.to_string().contains("/no/bench.toml"));
+    }
+
+    #[test]
+    fn a_command_that_is_no_list_of_words_is_told_how_it_is_meant() {
+        let hint = "expected a command as a list of words, such as [\"uhubctl\"";
+        let power = DESK.replace("[\"uhubctl\", \"-a\", \"on\"]", "\"uhubctl -a on\"");
+        let lines = [
+            "storage.write = \"dd of=/dev/sdb\"",
+            "stimulus.GPIO17.line.level = \"gpioget led\"",
+            "stimulus.warmth.sensor.set = \"heater {}\"",
+        ];
+        let bench = "[bench.desk]\n        board = \"raspberry-pi-4b\"";
+        let with = |line: &str| DESK.replace(bench.trim(), &format!("{bench}\n{line}"));
+        for text in lines.map(with).into_iter().chain([power]) {
+            let told = refused(&text);
+            assert!(told.contains(hint), "{told}");
+        }
+        // In a list, it is a word that is wrong.
+        let told = refused(&DESK.replace("\"-a\", \"on\"", "7"));
+        assert!(told.contains("expected a string"), "{told}");
     }
 
     #[test]

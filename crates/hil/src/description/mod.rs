@@ -30,6 +30,7 @@ mod file;
 mod labgrid;
 mod port;
 mod stimulus;
+mod words;
 
 pub use bench::{AgentPath, BenchDescription, Power, Storage};
 pub use file::{Benches, Trouble};
@@ -37,3 +38,4 @@ pub use labgrid::Labgrid;
 pub use port::Port;
 pub(crate) use stimulus::VALUE;
 pub use stimulus::{Button, Commands, Line, Sensor};
+pub(crate) use words::words;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::words;
 use crate::stimulus::Kind;
 
 /// What stands in a command for what it is about: a value, a file.
@@ -26,13 +27,13 @@ pub enum Commands {
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// Drives it high.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub high: Vec<String>,
     /// Drives it low.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub low: Vec<String>,
     /// Prints `0` or `1`, as `gpioget --numeric` does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub level: Vec<String>,
 }
 
@@ -41,6 +42,7 @@ pub struct Line {
 #[serde(deny_unknown_fields)]
 pub struct Sensor {
     /// `{}` in it is the value.
+    #[serde(deserialize_with = "words")]
     pub set: Vec<String>,
 }
 
@@ -49,6 +51,7 @@ pub struct Sensor {
 #[serde(deny_unknown_fields)]
 pub struct Button {
     /// Presses it and lets it go.
+    #[serde(deserialize_with = "words")]
     pub press: Vec<String>,
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::description::words;
+
 /// After how much silence of the board ssh asks whether it is there, seconds, and how often in vain:
 /// a pulled cable is noticed within three times as long as the former.
 const ALIVE_SECONDS: u32 = 5;
@@ -27,10 +29,10 @@ pub struct Settings {
     /// The file with the private key, unless the agent or the configuration of ssh has it.
     pub identity: Option<PathBuf>,
     /// More words for ssh, such as `-oUserKnownHostsFile=…`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub options: Vec<String>,
     /// The words that begin the command.
-    #[serde(default = "program")]
+    #[serde(default = "program", deserialize_with = "words")]
     pub program: Vec<String>,
 }
 

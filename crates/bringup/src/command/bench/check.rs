@@ -74,9 +74,16 @@ fn chosen(repository: &Repository, name: Option<&str>) -> Result<Vec<Chosen>> {
                 .help("emulated boards need none; README says what stands in it"),
         );
     };
-    all.all()
-        .map(|(name, _)| benches::described(repository, name))
-        .collect()
+    let named = all.all().map(|(name, _)| name);
+    let chosen: Vec<_> = named
+        .map(|name| benches::described(repository, name))
+        .collect::<Result<_>>()?;
+    if chosen.is_empty() {
+        let what = format!("{} describes no bench to check", all.path().display());
+        return Err(Failure::new(Exit::Refused, what)
+            .help("a table [bench.NAME] would be one; README says what stands in it"));
+    }
+    Ok(chosen)
 }
 
 /// What can be looked at while the board stays as it is.

@@ -13,6 +13,7 @@ use crate::benches::{self, Chosen};
 use crate::cli::Json;
 use crate::exit::Exit;
 use crate::failure::{OrFail, Result};
+use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::warm;
 
@@ -29,13 +30,22 @@ struct Listed {
     on_seconds: Option<u64>,
 }
 
-pub(super) fn run(options: &Json) -> Result<Exit> {
+pub(super) fn run(options: &Json, progress: &Progress) -> Result<Exit> {
     let repository = Repository::find()?;
     let boards = repository.boards()?.all();
     let boards = boards.or_fail(Exit::Refused, || "cannot read the boards")?;
     let emulated = boards.into_iter().filter(|board| board.qemu.is_some());
     let mut all: Vec<_> = emulated.map(Chosen::emulated).collect();
     let described = benches::all()?;
+    if let Some(benches) = described
+        .as_ref()
+        .filter(|benches| benches.all().count() == 0)
+    {
+        let path = benches.path().display();
+        progress.note(&format!(
+            "{path} describes no bench; a table [bench.NAME] would be one, as README says"
+        ));
+    }
     for (name, _) in described.iter().flat_map(|benches| benches.all()) {
         all.push(benches::described(&repository, name)?);
     }

@@ -18,7 +18,7 @@ use crate::warm;
 
 pub(super) fn run(command: &Bench, progress: &Progress) -> Result<Exit> {
     match command {
-        Bench::List(options) => list::run(options),
+        Bench::List(options) => list::run(options, progress),
         Bench::Check(options) => check::run(options, progress),
         Bench::Stop(options) => stop(options, progress),
         Bench::StandIn(options) => stand_in::run(options, progress),
