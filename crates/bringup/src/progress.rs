@@ -2,10 +2,11 @@
 
 //! What a person sees while a command works: one line per step, on standard error.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -24,6 +25,28 @@ pub(crate) struct Progress {
     logs: PathBuf,
     /// The lines of the steps that are under way.
     lines: MultiProgress,
+    announced: Announced,
+}
+
+/// Steps whose beginning stands on a screen that keeps every line, and whose end does not yet: title,
+/// and what happens. One that several parts of this program do in turn is one step for who reads that.
+#[derive(Clone, Debug, Default)]
+struct Announced(Arc<Mutex<BTreeSet<[String; 2]>>>);
+
+impl Announced {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<[String; 2]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a step that begins is to be announced.
+    fn begin(&self, title: &str, doing: &str) -> bool {
+        self.lock().insert([title, doing].map(str::to_owned))
+    }
+
+    /// A step has come to a result.
+    fn end(&self, title: &str, doing: &str) {
+        self.lock().remove(&[title, doing].map(str::to_owned));
+    }
 }
 
 impl Progress {
@@ -34,6 +57,7 @@ impl Progress {
             verbose,
             logs,
             lines,
+            announced: Announced::default(),
         }
     }
 
@@ -52,8 +76,10 @@ impl Progress {
         spinner.set_prefix(title.to_owned());
         spinner.set_message(doing.to_owned());
         if spinner.is_hidden() || self.verbose {
-            self.lines
-                .suspend(|| anstream::eprintln!("  {title:TITLE$} {doing} ..."));
+            if self.announced.begin(title, doing) {
+                self.lines
+                    .suspend(|| anstream::eprintln!("  {title:TITLE$} {doing} ..."));
+            }
         } else {
             spinner.enable_steady_tick(Duration::from_millis(120));
         }
@@ -67,6 +93,7 @@ impl Progress {
         Ok(Step {
             sink: Arc::new(sink),
             lines: self.lines.clone(),
+            announced: self.announced.clone(),
             started: Instant::now(),
             path,
         })
@@ -86,6 +113,7 @@ impl Progress {
 pub(crate) struct Step {
     sink: Arc<Sink>,
     lines: MultiProgress,
+    announced: Announced,
     started: Instant,
     path: PathBuf,
 }
@@ -156,6 +184,7 @@ impl Step {
         let style = Style::new().fg_color(Some(AnsiColor::Green.into()));
         self.sink.spinner.finish_and_clear();
         let title = &self.sink.title;
+        self.announced.end(title, &self.sink.doing);
         let line = format!("{style}\u{2713}{style:#} {title:TITLE$} {result} ({seconds:.1} s)");
         self.lines.suspend(|| anstream::eprintln!("{line}"));
     }
@@ -164,5 +193,30 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         self.sink.spinner.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_is_taken_up_again_is_announced_once() {
+        let folder = tempfile::tempdir().unwrap();
+        // All lines of a verbose run stay on the screen.
+        let progress = Progress::new(true, folder.path().to_path_buf());
+        let step = || progress.step("boot", "Some Board in QEMU").unwrap();
+        let is_new = |doing| {
+            let is_new = progress.announced.begin("boot", doing);
+            if is_new {
+                progress.announced.end("boot", doing);
+            }
+            is_new
+        };
+        drop(step());
+        assert!(!is_new("Some Board in QEMU"));
+        assert!(is_new("Other Board in QEMU"));
+        step().done("ready");
+        assert!(is_new("Some Board in QEMU"));
     }
 }
