@@ -4,9 +4,9 @@
 //!
 //! Two files are locked: one in the cache, exclusively by the run that adds to it and shared by
 //! those that rely on it; and one in the checkout's output folder, by the run that builds there.
-//! The kernel gives a lock back when the process ends, however it ends. What a run starts in the
-//! toolbox ends with it; an ordinary user's mmdebstrap does not, so it inherits the lock and keeps
-//! others away from what it is still writing.
+//! A lock belongs to the open file: the kernel gives it back when nobody has that open any more,
+//! however the processes ended. What a run starts in the toolbox ends with it; an ordinary user's
+//! mmdebstrap does not, so it inherits the lock and keeps others away from what it is still writing.
 //!
 //! # References
 //!
@@ -18,15 +18,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::failure::{OrFail, Result};
 use crate::progress::Progress;
 
-/// A lock that this run holds.
+/// A lock that this run holds. It is not unlocked but closed: who has it too keeps it.
 #[derive(Debug)]
-pub(crate) struct Lock(Flock<File>);
+pub(crate) struct Lock(File);
 
 /// With whom a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +38,17 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    fn now(self) -> FlockArg {
+    fn now(self) -> FlockOperation {
         match self {
-            Self::Exclusive => FlockArg::LockExclusiveNonblock,
-            Self::Shared => FlockArg::LockSharedNonblock,
+            Self::Exclusive => FlockOperation::NonBlockingLockExclusive,
+            Self::Shared => FlockOperation::NonBlockingLockShared,
         }
     }
 
-    fn waiting(self) -> FlockArg {
+    fn waiting(self) -> FlockOperation {
         match self {
-            Self::Exclusive => FlockArg::LockExclusive,
-            Self::Shared => FlockArg::LockShared,
+            Self::Exclusive => FlockOperation::LockExclusive,
+            Self::Shared => FlockOperation::LockShared,
         }
     }
 }
@@ -97,44 +97,39 @@ impl Lock {
         progress: &Progress,
     ) -> Result<Self> {
         let unusable = || format!("cannot lock {}", path.display());
-        let lock = match Flock::lock(file, mode.now()) {
-            Ok(lock) => lock,
-            Err((returned, Errno::EWOULDBLOCK)) => {
-                file = returned;
+        match flock(&file, mode.now()) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 // Who holds it is a courtesy; without it the wait is the same.
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder_at_work(&holder)
                     .map_or_else(String::new, |holder| format!(" ({holder})"));
                 progress.note(&format!("{why}{holder}; waiting for it, Ctrl-C gives up"));
-                Flock::lock(file, mode.waiting())
-                    .map_err(|(_, errno)| errno)
-                    .or_environment(unusable)?
+                flock(&file, mode.waiting()).or_environment(unusable)?;
             }
-            Err((_, errno)) => return Err(errno).or_environment(unusable),
-        };
+            Err(errno) => return Err(errno).or_environment(unusable),
+        }
         let command: Vec<String> = std::env::args().skip(1).collect();
         let holder = format!(
             "pid {}: bringup {}\n",
             std::process::id(),
             command.join(" ")
         );
-        let mut file: &File = &lock;
         // Who holds it shared with others is only the last of them, which is good enough.
         file.set_len(0).or_environment(unusable)?;
         file.rewind().or_environment(unusable)?;
         file.write_all(holder.as_bytes()).or_environment(unusable)?;
-        Ok(Self(lock))
+        Ok(Self(file))
     }
 
     /// From now on others may rely on what is there too.
     pub(crate) fn share(&self) -> Result<()> {
-        self.0
-            .relock(FlockArg::LockShared)
-            .or_environment(|| "cannot share a lock")
+        flock(&self.0, FlockOperation::LockShared).or_environment(|| "cannot share a lock")
     }
 
-    /// The same lock for a program to inherit: when this process is killed, the program keeps it.
+    /// The same lock for another program: when this run gives it back or is killed, the program
+    /// keeps it.
     pub(crate) fn inheritable(&self) -> Result<OwnedFd> {
         let file = self
             .0
@@ -168,6 +163,8 @@ fn holder_at_work(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn progress(folder: &Path) -> Progress {
@@ -175,7 +172,16 @@ mod tests {
     }
 
     fn is_free(path: &Path, mode: Mode) -> bool {
-        Flock::lock(File::open(path).unwrap(), mode.now()).is_ok()
+        flock(File::open(path).unwrap(), mode.now()).is_ok()
+    }
+
+    /// What another test starts in this process has all locks too until it is another program.
+    fn becomes_free(path: &Path, mode: Mode) -> bool {
+        let mut tries = 0..500;
+        tries.any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            is_free(path, mode)
+        })
     }
 
     #[test]
@@ -188,7 +194,19 @@ mod tests {
         let user = Lock::take(&path, Mode::Shared, &progress(folder.path())).unwrap();
         assert!(!is_free(&path, Mode::Exclusive));
         drop((maker, user));
-        assert!(is_free(&path, Mode::Exclusive));
+        assert!(becomes_free(&path, Mode::Exclusive));
+    }
+
+    #[test]
+    fn who_has_been_handed_a_lock_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = Lock::take(&path, Mode::Exclusive, &progress(folder.path())).unwrap();
+        let handed_on = lock.inheritable().unwrap();
+        drop(lock);
+        assert!(!is_free(&path, Mode::Exclusive));
+        drop(handed_on);
+        assert!(becomes_free(&path, Mode::Exclusive));
     }
 
     #[test]
