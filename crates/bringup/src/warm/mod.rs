@@ -14,7 +14,7 @@ mod served;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use hil::server::socket;
@@ -295,14 +295,12 @@ fn start(folder: &Path, order: &Order, claims: &[Lock]) -> Result<()> {
     let unwritable = || format!("cannot write {}", log.display());
     let output = File::create(&log).or_environment(unwritable)?;
     let errors = output.try_clone().or_environment(unwritable)?;
-    let mut server = Command::new(THIS_PROGRAM);
-    claim::hand_on(&mut server, claims)?;
-    let mut server = server
+    let mut server = Command::new(THIS_PROGRAM)
         .args(["bench", "serve"])
         .arg(folder)
         // Ctrl-C in this run's terminal is not for the server: it learns of it by the socket.
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(claim::hand_on(claims)?)
         .stdout(output)
         .stderr(errors)
         .spawn()

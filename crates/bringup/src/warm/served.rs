@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::claim;
 use crate::cache::Cache;
 use crate::emulation::Emulation;
 use crate::exit::Exit;
@@ -75,6 +76,7 @@ impl OnDesk {
 
 /// Serves the board that is described in a folder, until nobody wants it any more.
 pub(crate) fn serve(folder: &Path, progress: &Progress) -> Result<Exit> {
+    let claims = claim::take_over()?;
     let path = folder.join("bench.json");
     let text = std::fs::read(&path).or_environment(|| format!("cannot read {}", path.display()))?;
     let order: Order = serde_json::from_slice(&text)
@@ -97,7 +99,8 @@ pub(crate) fn serve(folder: &Path, progress: &Progress) -> Result<Exit> {
         flag::register(signal, Arc::clone(&stop)).or_environment(|| "cannot handle signals")?;
     }
     let served = server::serve(fixture, &listener, settings, stop);
-    // Who finds no socket starts another server.
+    // The board is off. Who finds no socket starts another server, which claims the bench.
+    drop(claims);
     let removed = std::fs::remove_file(&path);
     served.or_environment(unusable)?;
     removed.or_environment(unusable)?;
