@@ -4,6 +4,7 @@
 
 use std::fmt::{Debug, Display};
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use agent_wire::message::{Failure, ModuleRefused, Unreadable};
@@ -12,6 +13,23 @@ use thiserror::Error;
 use crate::Lost;
 use crate::server::{Trouble, TroubleKind};
 use crate::stimulus::{Kind, Level};
+
+/// Why a command has not done what it is for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommandFailure {
+    /// It did not run, or nobody knows how it ended.
+    #[error("{_0}")]
+    Unrun(std::io::Error),
+    /// It ran and said that it failed.
+    #[error("{status}{}", quoted(said))]
+    Ended {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote to standard error.
+        said: String,
+    },
+}
 
 /// Why a bench did not do what was asked. Each carries the console's last lines, where they explain
 /// it.
@@ -129,12 +147,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A command that does something to the bench has failed.
-    #[error("the command `{command}` failed: {reason}")]
+    #[error("the command `{command}` failed: {why}")]
     Command {
         /// Its words.
         command: String,
-        /// How it ended and what it said.
-        reason: String,
+        /// Whether it ran, and how that ended.
+        why: CommandFailure,
     },
     /// A command that does something to the bench has not ended.
     #[error("the command `{command}` has not ended within {:.1} s", limit.as_secs_f64())]

@@ -61,7 +61,7 @@ pub use console::Console;
 #[cfg(feature = "bench")]
 pub use described::Described;
 #[cfg(feature = "bench")]
-pub use error::Error;
+pub use error::{CommandFailure, Error};
 #[cfg(feature = "bench")]
 pub use fate::{Fate, Lost};
 #[cfg(feature = "bench")]

@@ -27,6 +27,7 @@ while [ "${1#--}" != "$1" ]; do
     shift 2
 done
 echo "$place${place:+ }$*" | sed 's# /.*##' >> asked
+[ -e die ] && kill -KILL $$
 [ -e refuse ] && { cat refuse >&2; exit 1; }
 case "$1" in
 acquire)
@@ -211,6 +212,23 @@ fn who_has_a_place_is_asked_without_taking_it() -> Result {
     let taken = Described::ask_labgrid(&place)?;
     assert_eq!(taken, "place pi, acquired by desk/bob");
     assert_eq!(played.asked(), ["pi show", "pi show"]);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_is_killed_is_told_from_one_that_is_not_there() -> Result {
+    let played = with_console()?;
+    fs::write(played.folder.path().join("die"), "")?;
+    let told = |name: &str| -> Result<String> {
+        let client = played.folder.path().join(name);
+        let place = serde_json::from_value(json!({ "place": "pi", "client": client }))?;
+        Ok(Described::ask_labgrid(&place).unwrap_err().to_string())
+    };
+    let killed = told("labgrid-client")?;
+    assert!(killed.contains("place pi: signal: 9"), "{killed}");
+    let missing = told("no-client")?;
+    assert!(missing.contains("cannot run"), "{missing}");
+    assert!(missing.contains("labgrid.client"), "{missing}");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::Error;
+use crate::{CommandFailure, Error};
 
 /// How often it is looked whether the command has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -36,20 +36,21 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, E
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     let words = words.join(" ");
-    let failed = |reason: String| Error::Command {
+    let failed = |why| Error::Command {
         command: words.clone(),
-        reason,
+        why,
     };
+    let unrun = |error| failed(CommandFailure::Unrun(error));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|error| failed(unstarted(command.get_program(), &error)))?;
+        .map_err(|error| unrun(unstarted(command.get_program(), &error)))?;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
-    let ended = wait(&mut child, limit).map_err(|error| failed(error.to_string()))?;
+    let ended = wait(&mut child, limit).map_err(unrun)?;
     let Some(status) = ended else {
         return Err(Error::CommandTimeout {
             command: words,
@@ -59,17 +60,14 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, E
     if status.success() {
         return Ok(text(stdout));
     }
-    let said = text(stderr);
-    Err(failed(match said.trim() {
-        "" => status.to_string(),
-        said => format!("{status}: {said}"),
-    }))
+    let said = text(stderr).trim().to_owned();
+    Err(failed(CommandFailure::Ended { status, said }))
 }
 
 /// Why a program was not started, and what to do (`execve(2)`).
-fn unstarted(program: &OsStr, error: &io::Error) -> String {
+fn unstarted(program: &OsStr, error: &io::Error) -> io::Error {
     let name = program.to_string_lossy();
-    match error.kind() {
+    let why = match error.kind() {
         io::ErrorKind::NotFound if !name.contains('/') => format!(
             "there is no program {name} in PATH; install it, or write its whole path in bench.toml"
         ),
@@ -81,7 +79,8 @@ fn unstarted(program: &OsStr, error: &io::Error) -> String {
             format!("{name} may not be executed; is it a program? `chmod +x` makes it one")
         }
         _ => format!("{name} was not started: {error}"),
-    }
+    };
+    io::Error::new(error.kind(), why)
 }
 
 /// How it has ended, or that it had to be killed.
@@ -155,6 +154,8 @@ mod tests {
         let error = shell("echo no such port >&2; exit 3", PLENTY).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("exit status: 3: no such port"), "{text}");
+        let error = shell("exit 3", PLENTY).unwrap_err().to_string();
+        assert!(error.ends_with("failed: exit status: 3"), "{error}");
     }
 
     #[test]

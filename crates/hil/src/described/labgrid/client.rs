@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::super::command;
 use super::refusal;
-use crate::Error;
 use crate::description::Labgrid;
+use crate::{CommandFailure, Error};
 
 /// What could make the client use another place or environment than it is told.
 const AMBIENT: [&str; 7] = [
@@ -98,15 +98,20 @@ impl Client {
         limit: Duration,
     ) -> Result<String, Error> {
         command::finish(&mut command, limit).map_err(|error| match error {
-            Error::Command { reason, .. } if reason.starts_with("exit status") => {
-                refusal::explain(what, &reason)
-            }
-            Error::Command { reason, .. } => {
-                let program = self.program.display();
-                refusal::explain(what, &format!("cannot run {program}: {reason}"))
-            }
+            Error::Command { why, .. } => self.refused(what, &why),
             other => other,
         })
+    }
+
+    /// What it means that the client has failed, or is not there.
+    fn refused(&self, what: &str, why: &CommandFailure) -> Error {
+        match why {
+            CommandFailure::Ended { .. } => refusal::explain(what, &why.to_string()),
+            CommandFailure::Unrun(error) => {
+                let program = self.program.display();
+                refusal::explain(what, &format!("cannot run {program}: {error}"))
+            }
+        }
     }
 }
 
