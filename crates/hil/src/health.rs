@@ -10,8 +10,8 @@ use agent_wire::Record;
 /// Reference: <https://docs.kernel.org/admin-guide/tainted-kernels.html>
 const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13);
 
-/// How the kernel begins to complain.
-const COMPLAINTS: [&str; 10] = [
+/// How the kernel begins to complain. KASAN and KFENCE do it as a `BUG: `.
+const COMPLAINTS: [&str; 9] = [
     "WARNING: ",
     "BUG: ",
     "BUG kmalloc",
@@ -20,7 +20,6 @@ const COMPLAINTS: [&str; 10] = [
     "Oops",
     "Internal error",
     "Unable to handle kernel",
-    "KFENCE: ",
     "blocked for more than",
 ];
 
@@ -102,6 +101,30 @@ mod tests {
             complaints(&log.map(record)),
             [&record(log[1]), &record(log[2])]
         );
+    }
+
+    #[test]
+    fn each_kind_of_complaint_is_known_and_what_only_resembles_one_is_none() {
+        for text in [
+            "WARNING: CPU: 0 PID: 1 at mm/slub.c:1",
+            "BUG: sleeping function called from invalid context at mm/slab.h:1",
+            "BUG: KFENCE: use-after-free read in dmacopy_read+0x1/0x2",
+            "BUG kmalloc-64 (Tainted: G O): Right Redzone overwritten",
+            "UBSAN: array-index-out-of-bounds in drivers/x.c:1:2",
+            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+            // As on RISC-V, arch/riscv/kernel/traps.c, and on arm64, arch/arm64/kernel/traps.c.
+            "Oops - illegal instruction [#1]",
+            "Internal error: synchronous external abort: 0000000096000210 [#1] SMP",
+            "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000",
+            // kernel/hung_task.c
+            "INFO: task kworker/0:1:12 blocked for more than 120 seconds.",
+        ] {
+            let judged = Judged::of(&[text], 0, &[]);
+            assert_eq!(judged.complaints, [text]);
+        }
+        for text in ["kfence: initialized - using 2097152 bytes", "debug: on", ""] {
+            assert_eq!(Judged::of(&[text], 0, &[]), Judged::default());
+        }
     }
 
     #[test]
