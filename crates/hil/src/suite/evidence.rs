@@ -104,3 +104,49 @@ impl Clock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Said(Vec<crate::console::Line>);
+
+    impl Transcript for Said {
+        fn mark(&self) -> u64 {
+            0
+        }
+
+        fn since(&self, mark: u64) -> Vec<crate::console::Line> {
+            let mark = usize::try_from(mark).unwrap();
+            self.0[mark..].to_vec()
+        }
+    }
+
+    #[test]
+    fn the_boards_clock_is_taken_out_of_a_line_that_has_it_and_of_no_other() {
+        let host = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        let line = |target, text: &str| crate::console::Line {
+            host,
+            target,
+            text: text.to_owned(),
+        };
+        let time = Some(Duration::from_millis(2500));
+        let said = Said(vec![
+            line(None, "before"),
+            line(time, "[    2.500000] usb 1-1: [new] device"),
+            line(None, "[ OK ] Started sshd"),
+        ]);
+        let found = console_lines(&said, 1);
+        let expected = [
+            (time, "usb 1-1: [new] device"),
+            (None, "[ OK ] Started sshd"),
+        ];
+        let expected = expected.map(|(target, text)| Line {
+            host,
+            target,
+            text: text.to_owned(),
+        });
+        assert_eq!(found, expected);
+    }
+}

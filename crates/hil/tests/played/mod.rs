@@ -23,12 +23,14 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The board's end of its lines.
 pub(crate) struct Lines {
+    #[allow(dead_code, reason = "not every program that shares this needs it")]
     pub(crate) console: UnixStream,
     pub(crate) agent: UnixStream,
 }
 
 impl Lines {
     /// Prints on the console.
+    #[allow(dead_code, reason = "not every program that shares this needs it")]
     pub(crate) fn print(&mut self, text: &str) {
         // Nobody reads it once the PC has given up.
         let _ = self.console.write_all(text.as_bytes());
