@@ -7,13 +7,13 @@ pub(super) const IAC: u8 = 255;
 const DONT: u8 = 254;
 const DO: u8 = 253;
 pub(super) const WONT: u8 = 252;
-const WILL: u8 = 251;
+pub(super) const WILL: u8 = 251;
 /// Begins and ends what belongs to an option.
 const SB: u8 = 250;
 const SE: u8 = 240;
 
 const BINARY: u8 = 0;
-const ECHO: u8 = 1;
+pub(super) const ECHO: u8 = 1;
 const SUPPRESS_GO_AHEAD: u8 = 3;
 
 /// Where in a command the stream is.

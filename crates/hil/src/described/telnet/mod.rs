@@ -34,7 +34,7 @@ pub(super) fn open(mut stream: TcpStream) -> io::Result<Duplex> {
     while !decoder.is_greeted && early.is_empty() && Instant::now() < deadline {
         match stream.read(&mut buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(length) => early.extend(hear(&mut decoder, &writer, &buffer[..length])?),
+            Ok(length) => hear(&mut decoder, &writer, &buffer[..length], &mut early)?,
             Err(error) if is_passing(&error) => {}
             Err(error) => return Err(error),
         }
@@ -45,6 +45,7 @@ pub(super) fn open(mut stream: TcpStream) -> io::Result<Duplex> {
             decoder,
             writer: writer.clone(),
             decoded: early,
+            failed: None,
         }),
         writer: Box::new(Writer(writer)),
     })
@@ -67,15 +68,20 @@ fn is_passing(error: &io::Error) -> bool {
 
 type Shared = Arc<Mutex<TcpStream>>;
 
-/// What the bytes mean; what is to be answered is sent.
-fn hear(decoder: &mut Decoder, writer: &Shared, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let (mut data, mut answer) = (Vec::new(), Vec::new());
-    decoder.decode(bytes, &mut data, &mut answer);
-    if !answer.is_empty() {
-        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_all(&answer)?;
+/// Adds what the bytes carry to `data`; what is to be answered is sent.
+fn hear(
+    decoder: &mut Decoder,
+    writer: &Shared,
+    bytes: &[u8],
+    data: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut answer = Vec::new();
+    decoder.decode(bytes, data, &mut answer);
+    if answer.is_empty() {
+        return Ok(());
     }
-    Ok(data)
+    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    writer.write_all(&answer)
 }
 
 struct Reader {
@@ -84,18 +90,24 @@ struct Reader {
     writer: Shared,
     /// What has come and not been fetched yet.
     decoded: Vec<u8>,
+    /// Why the server could not be answered; told after what came before.
+    failed: Option<io::Error>,
 }
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.decoded.is_empty() {
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
             let mut raw = [0; 4096];
             let length = self.stream.read(&mut raw)?;
             acknowledge(&self.stream);
             if length == 0 {
                 return Ok(0);
             }
-            self.decoded = hear(&mut self.decoder, &self.writer, &raw[..length])?;
+            let (decoder, data) = (&mut self.decoder, &mut self.decoded);
+            self.failed = hear(decoder, &self.writer, &raw[..length], data).err();
         }
         let length = self.decoded.len().min(buffer.len());
         for (to, from) in buffer.iter_mut().zip(self.decoded.drain(..length)) {
@@ -129,41 +141,149 @@ impl Write for Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-    use std::thread;
+    use std::net::{Shutdown, TcpListener};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread::{self, JoinHandle};
 
-    use super::decoder::WONT;
+    use rustix::net::sockopt::{set_tcp_quickack, tcp_quickack};
+
     use super::decoder::tests::{COM_PORT, SER2NET};
+    use super::decoder::{ECHO, WILL, WONT};
     use super::*;
+
+    /// How long a test waits for a byte.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// A server that does this on its first connection, and the client's end of that.
+    fn served<T: Send + 'static>(
+        serve: impl FnOnce(TcpStream) -> T + Send + 'static,
+    ) -> (TcpStream, JoinHandle<T>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let (board, _) = listener.accept().unwrap();
+        board.set_read_timeout(Some(LIMIT)).unwrap();
+        (stream, thread::spawn(move || serve(board)))
+    }
+
+    fn read(reader: &mut dyn Read, length: usize) -> Vec<u8> {
+        let mut heard = vec![0; length];
+        reader.read_exact(&mut heard).unwrap();
+        heard
+    }
 
     #[test]
     fn a_line_carries_all_bytes_both_ways_and_answers_the_server() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let limit = Some(Duration::from_secs(10));
-        let server = thread::spawn(move || {
-            let (mut board, _) = listener.accept().unwrap();
-            board.set_read_timeout(limit).unwrap();
+        let (stream, server) = served(|mut board| {
             board.write_all(&SER2NET).unwrap();
-            let mut answer = [0; 18];
-            board.read_exact(&mut answer).unwrap();
+            let answer = read(&mut board, 18);
             board.write_all(&[b'o', b'k', IAC, IAC]).unwrap();
-            let mut heard = [0; 4];
-            board.read_exact(&mut heard).unwrap();
-            (answer, heard)
+            (answer, read(&mut board, 4))
         });
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(limit).unwrap();
         let Duplex {
             mut reader,
             mut writer,
         } = open(stream).unwrap();
-        let mut heard = [0; 3];
-        reader.read_exact(&mut heard).unwrap();
-        assert_eq!(heard, [b'o', b'k', IAC]);
+        assert_eq!(read(&mut reader, 3), [b'o', b'k', IAC]);
         writer.write_all(&[1, IAC, 2]).unwrap();
         let (answer, heard) = server.join().unwrap();
         assert_eq!(answer[15..], [IAC, WONT, COM_PORT]);
         assert_eq!(heard, [1, IAC, IAC, 2]);
+    }
+
+    #[test]
+    fn a_line_is_open_once_the_server_has_said_what_it_wants() {
+        let said = Arc::new(AtomicBool::new(false));
+        let is_said = said.clone();
+        let (stream, server) = served(move |mut board| {
+            thread::sleep(GREETING / 10);
+            is_said.store(true, Ordering::SeqCst);
+            board.write_all(&SER2NET).unwrap();
+            read(&mut board, 18)
+        });
+        let begun = Instant::now();
+        let line = open(stream).unwrap();
+        assert!(said.load(Ordering::SeqCst));
+        assert!(begun.elapsed() < GREETING);
+        // The answer is on its way already.
+        server.join().unwrap();
+        drop(line);
+    }
+
+    #[test]
+    fn a_server_that_does_not_negotiate_passes_bytes() {
+        let (stream, server) = served(|mut board| {
+            board.write_all(b"login: ").unwrap();
+            board
+        });
+        let begun = Instant::now();
+        let mut line = open(stream).unwrap();
+        assert!(begun.elapsed() < GREETING);
+        let mut board = server.join().unwrap();
+        board.write_all(b"root").unwrap();
+        assert_eq!(read(&mut line.reader, 11), b"login: root");
+        // A board that is off says nothing.
+        let (stream, server) = served(|board| board);
+        stream.set_read_timeout(Some(GREETING / 20)).unwrap();
+        let mut line = open(stream).unwrap();
+        let mut board = server.join().unwrap();
+        board.write_all(b"on").unwrap();
+        assert_eq!(read(&mut line.reader, 2), b"on");
+        let (stream, server) = served(drop);
+        server.join().unwrap();
+        let closed = open(stream).map(drop).unwrap_err();
+        assert_eq!(closed.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_the_board_says_while_the_server_negotiates_is_kept_in_order() {
+        let (stream, server) = served(|mut board| {
+            let (first, rest) = SER2NET.split_at(6);
+            board
+                .write_all(&[b"one ", first, b"two ", rest].concat())
+                .unwrap();
+            board.write_all(b"three").unwrap();
+            read(&mut board, 18)
+        });
+        let mut line = open(stream).unwrap();
+        assert_eq!(read(&mut line.reader, 13), b"one two three");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn what_came_before_the_server_cannot_be_answered_any_more_is_not_lost() {
+        let (stream, server) = served(|mut board| {
+            board.write_all(&[IAC, WILL, ECHO]).unwrap();
+            read(&mut board, 3);
+            board
+                .write_all(&[b"last words".as_slice(), &[IAC, WILL, COM_PORT]].concat())
+                .unwrap();
+            board
+        });
+        let ours = stream.try_clone().unwrap();
+        let mut line = open(stream).unwrap();
+        let _board = server.join().unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read(&mut line.reader, 10), b"last words");
+        let error = line.reader.read(&mut [0; 10]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_is_read_is_acknowledged_at_once() {
+        let (stream, server) = served(|mut board| {
+            board.write_all(&SER2NET).unwrap();
+            read(&mut board, 18);
+            board
+        });
+        let ours = stream.try_clone().unwrap();
+        let mut line = open(stream).unwrap();
+        let mut board = server.join().unwrap();
+        // As the kernel does by itself on a line on which there is talk and answer.
+        set_tcp_quickack(&ours, false).unwrap();
+        assert!(!tcp_quickack(&ours).unwrap());
+        board.write_all(b"x").unwrap();
+        read(&mut line.reader, 1);
+        assert!(tcp_quickack(&ours).unwrap());
     }
 }
