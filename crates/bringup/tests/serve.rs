@@ -3,8 +3,11 @@
 //! The process that serves a board on a desk ends in order when it is told to by a signal.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,11 +55,14 @@ fn serve(folder: &Path) -> Child {
         } },
     });
     std::fs::write(folder.join("bench.json"), order.to_string()).unwrap();
+    // There is nothing to claim for it.
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.write_all(b"\n").unwrap();
     Command::new(env!("CARGO_BIN_EXE_bringup"))
         .args(["bench", "serve"])
         .arg(folder)
         .env("BRINGUP_CACHE", folder.join("cache"))
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
         .spawn()
         .unwrap()
 }
