@@ -29,6 +29,16 @@ struct Shared {
 struct Ends {
     reader: Option<Box<dyn Read + Send>>,
     writer: Option<Box<dyn Write + Send>>,
+    stall: Stall,
+}
+
+/// Whether a line that is there takes nothing, and whether that has been told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stall {
+    #[default]
+    None,
+    Untold,
+    Told,
 }
 
 impl fmt::Debug for Shared {
@@ -47,6 +57,7 @@ impl Shared {
         *self.ends() = Ends {
             reader: Some(reader),
             writer: Some(writer),
+            stall: Stall::None,
         };
         Ok(())
     }
@@ -67,7 +78,7 @@ impl Reconnecting {
     }
 
     /// Both directions. What is sent while the line is gone is lost, as on any line. That it has
-    /// gone and come back is told as if it had been said on it.
+    /// gone and come back, or takes nothing, is told as if it had been said on it.
     pub(super) fn duplex(self) -> Duplex {
         let reader = Reader {
             shared: self.0.clone(),
@@ -94,6 +105,16 @@ impl Reader {
         self.told.extend_from_slice(line.as_bytes());
     }
 
+    /// Tells once that the line takes nothing, until it takes something again.
+    fn look_for_stall(&mut self) {
+        let mut ends = self.shared.ends();
+        if ends.stall == Stall::Untold {
+            ends.stall = Stall::Told;
+            drop(ends);
+            self.tell("takes nothing: what was to be sent is lost");
+        }
+    }
+
     /// Makes sure that there is something to read from.
     fn connect(&mut self) -> io::Result<()> {
         if self.half.is_none() {
@@ -116,6 +137,7 @@ impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.told.is_empty() {
             self.connect()?;
+            self.look_for_stall();
         }
         if !self.told.is_empty() {
             let length = self.told.len().min(buffer.len());
@@ -150,10 +172,23 @@ impl Write for Writer {
         let mut ends = self.0.ends();
         let written = ends.writer.as_mut().map(|writer| writer.write(bytes));
         match written {
-            Some(Ok(length)) => Ok(length),
-            Some(Err(error)) if error.kind() == ErrorKind::Interrupted => Err(error),
-            // The reader notices, and opens it again.
-            Some(Err(_)) | None => Ok(bytes.len()),
+            Some(Ok(length)) => {
+                ends.stall = Stall::None;
+                Ok(length)
+            }
+            Some(Err(error)) => match error.kind() {
+                ErrorKind::Interrupted => Err(error),
+                // The line is there. Whoever repeats what is not acknowledged does so.
+                ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+                    if ends.stall == Stall::None {
+                        ends.stall = Stall::Untold;
+                    }
+                    Ok(bytes.len())
+                }
+                // The reader notices, and opens it again.
+                _ => Ok(bytes.len()),
+            },
+            None => Ok(bytes.len()),
         }
     }
 
@@ -165,7 +200,8 @@ impl Write for Writer {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead as _, BufReader};
-    use std::net::TcpListener;
+    use std::net::{Shutdown, TcpListener};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -197,6 +233,51 @@ mod tests {
     }
 
     #[test]
+    fn who_is_gone_is_not_written_to_any_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Socket(listener.local_addr().unwrap().to_string());
+        let line = Reconnecting::open(address).unwrap();
+        let Duplex { reader, mut writer } = line.duplex();
+        let mut lines = BufReader::new(Patient(reader)).lines();
+        let (mut first, _) = listener.accept().unwrap();
+        // It says nothing more, and listens still.
+        first.shutdown(Shutdown::Write).unwrap();
+        let gone = [lines.next(), lines.next()].map(|line| line.unwrap().unwrap());
+        assert!(gone[1].contains("is gone"), "{gone:?}");
+        writer.write_all(b"lost").unwrap();
+        first
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        assert_eq!(first.read(&mut [0; 4]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_line_that_takes_nothing_is_told_once_each_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::Socket(listener.local_addr().unwrap().to_string());
+        let line = Reconnecting::open(address).unwrap();
+        let is_stuck = Arc::new(AtomicBool::new(true));
+        line.0.ends().writer = Some(Box::new(Sticky(is_stuck.clone())));
+        let Duplex { reader, mut writer } = line.duplex();
+        let mut lines = BufReader::new(Patient(reader)).lines();
+        let (mut board, _) = listener.accept().unwrap();
+        let mut heard = |said: &[u8]| {
+            board.write_all(said).unwrap();
+            let mut heard = Vec::new();
+            while heard.last().is_none_or(|line| line != "end") {
+                heard.push(lines.next().unwrap().unwrap());
+            }
+            heard.retain(|line| line.contains("takes nothing"));
+            heard.len()
+        };
+        for (stuck, told) in [(true, 1), (true, 0), (false, 0), (true, 1)] {
+            is_stuck.store(stuck, Ordering::SeqCst);
+            writer.write_all(b"typed").unwrap();
+            assert_eq!(heard(b"end\n"), told, "stuck: {stuck}");
+        }
+    }
+
+    #[test]
     fn a_line_that_is_not_there_is_named() {
         let address = Address::Serial {
             path: "/dev/no-such-adapter".into(),
@@ -207,6 +288,22 @@ mod tests {
             error.to_string().contains("/dev/no-such-adapter"),
             "{error}"
         );
+    }
+
+    /// Takes nothing as long as that is true.
+    struct Sticky(Arc<AtomicBool>);
+
+    impl Write for Sticky {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.load(Ordering::SeqCst) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     /// Waits as long as it takes.
