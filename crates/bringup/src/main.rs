@@ -32,6 +32,7 @@ mod mirror;
 mod module;
 mod progress;
 mod repository;
+mod sending;
 mod setup;
 mod stamp;
 mod stand_in;

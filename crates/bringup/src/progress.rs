@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use hil::Console;
+use hil::{Agent, Console, Error};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::failure::{OrFail, Result};
+use crate::sending;
 
 /// Widest title of a step.
-const TITLE: usize = 12;
+pub(crate) const TITLE: usize = 12;
 
 /// Prints steps.
 #[derive(Debug)]
@@ -99,6 +100,15 @@ impl Progress {
         })
     }
 
+    /// Puts a program on a board, as [`Agent::install`] does, and shows it if that takes long.
+    pub(crate) fn install(
+        &self,
+        agent: &Agent,
+        program: &Path,
+    ) -> std::result::Result<String, Error> {
+        sending::install(agent, program, self.verbose, &self.lines)
+    }
+
     /// Says something that is not the result of a step.
     pub(crate) fn note(&self, text: &str) {
         let style = Style::new().fg_color(Some(AnsiColor::Yellow.into())).bold();
@@ -147,6 +157,15 @@ impl Sink {
 }
 
 impl Step {
+    /// Puts a program on a board, as [`Progress::install`] does.
+    pub(crate) fn install(
+        &self,
+        agent: &Agent,
+        program: &Path,
+    ) -> std::result::Result<String, Error> {
+        sending::install(agent, program, self.sink.verbose, &self.lines)
+    }
+
     /// Takes a line that a program of this step printed.
     pub(crate) fn line(&self, line: &str) {
         self.sink.line(line);

@@ -76,7 +76,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
     });
     let result = bench
         .agent()
-        .and_then(|agent| run_on(&agent, local, arguments, environment));
+        .and_then(|agent| run_on(&agent, local, arguments, environment, progress));
     let ran = match result {
         Ok(ran) => ran,
         // The board is well: it stays on for the next run.
@@ -154,8 +154,9 @@ fn run_on(
     local: &Path,
     arguments: &[String],
     environment: BTreeMap<String, String>,
+    progress: &Progress,
 ) -> std::result::Result<Ran, hil::Error> {
-    let path = agent.install(local, &mut |_, _| {})?;
+    let path = progress.install(agent, local)?;
     let before = agent.kernel_log(u64::MAX)?;
     let command = std::iter::once(path).chain(arguments.iter().cloned());
     let program = Program {

@@ -198,7 +198,7 @@ impl Session<'_> {
 
     fn suite(&mut self, binary: &TestBinary) -> std::result::Result<Counts, Error> {
         let agent = self.agent("the run began")?;
-        let path = agent.install(&binary.path, &mut |_, _| {})?;
+        let path = self.step.install(&agent, &binary.path)?;
         let listed = suite::list(
             &mut |arguments, variables| {
                 let words = std::iter::once(path.as_str()).chain(arguments.iter().copied());
