@@ -189,21 +189,27 @@ fn output(replies: &Replies, stream: Stream, bytes: Vec<u8>) -> bool {
 /// Passes on what comes from a pipe, in chunks, until nobody can write to it any more; or until
 /// the program has ended and those who still can are silent or do not stop.
 fn forward(mut pipe: impl Read + AsFd, ended: &OnceLock<Instant>, relay: impl Fn(Vec<u8>) -> bool) {
-    // What the program itself has written before its end is no more than the pipe holds. It is passed
-    // on however long that takes on a slow line.
+    // What the program itself has written before its end is no more than the pipe holds, and there
+    // is no waiting for it. It is passed on however long that takes on a slow line.
     let mut its_own =
         fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).map_or(0, |size| size.unsigned_abs() as usize);
+    let mut waited = Duration::ZERO;
     loop {
         // Looked up first: what was written before the end is in the pipe by then.
         let ended = ended.get();
-        if its_own == 0 && ended.is_some_and(|ended| ended.elapsed() >= LINGER) {
+        let is_over = its_own == 0 || waited >= LINGER;
+        if is_over && ended.is_some_and(|ended| ended.elapsed() >= LINGER) {
             return;
         }
+        let asked = Instant::now();
         match poll(&pipe, Interest::READABLE, Some(GRACE)) {
             Ok(found) if found.is_none() && ended.is_some() => return,
             Ok(found) if found.is_none() => continue,
             Ok(_) => {}
             Err(_) => return,
+        }
+        if ended.is_some() {
+            waited += asked.elapsed();
         }
         let mut bytes = vec![0; CHUNK];
         match pipe.read(&mut bytes) {
