@@ -259,8 +259,9 @@ impl Fixture {
         self.console.begin(self.fate.clone());
         self.is_off = Arc::default();
         self.on_since = Some(Instant::now());
-        self.wiring.power_on()?;
-        Ok(())
+        let on = self.wiring.power_on(&self.fate);
+        // One that was given up meanwhile has failed for that.
+        on.map_err(|error| self.lost().unwrap_or(error))
     }
 
     /// Lets the board switch itself off, if it can, and takes the power in any case: some emulated

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use agent_wire::link;
 
-use crate::Error;
 use crate::stimulus::Stimulus;
+use crate::{Error, Fate};
 
 /// Both directions of a line.
 pub struct Duplex {
@@ -43,12 +43,13 @@ pub trait Wiring: Debug + Send {
     /// What kind of bench this is: one word.
     fn kind(&self) -> &'static str;
 
-    /// Switches the board on.
+    /// Switches the board on. Where that means waiting for somebody else, it ends when `fate`, which
+    /// is that of the boot that begins, is decided.
     ///
     /// # Errors
     ///
     /// When that cannot be done.
-    fn power_on(&mut self) -> Result<(), Error>;
+    fn power_on(&mut self, fate: &Fate) -> Result<(), Error>;
 
     /// Switches the board off, whatever it is doing. One that is off stays off.
     ///

@@ -44,7 +44,7 @@ impl Wiring for Panics {
         "panics"
     }
 
-    fn power_on(&mut self) -> Result<(), Error> {
+    fn power_on(&mut self, _: &Fate) -> Result<(), Error> {
         Ok(())
     }
 

@@ -30,7 +30,9 @@ echo "$place${place:+ }$*" | sed 's# /.*##' >> asked
 [ -e die ] && kill -KILL $$
 [ -e refuse ] && { cat refuse >&2; exit 1; }
 case "$1" in
+wait) if [ -e queue ]; then sleep 60; fi ;;
 acquire)
+    [ -e slow ] && sleep 2
     [ "$place" = mine ] && { echo "client: Error: You have already acquired place mine." >&2; exit 1; }
     echo "acquired place ${place#+}-7" ;;
 show) printf "Place 'pi':\n  aliases: \n  acquired: %s\n" "$(cat holder 2>/dev/null || echo None)" ;;
@@ -127,7 +129,7 @@ fn with_console() -> Result<Played> {
 fn a_place_is_taken_switched_heard_and_given_back() -> Result {
     let mut played = with_console()?;
     assert_eq!(played.described.kind(), "labgrid");
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let taken = [
         "pi acquire",
         "pi-7 power off",
@@ -150,7 +152,7 @@ fn a_place_is_taken_switched_heard_and_given_back() -> Result {
     played.described.power_off()?;
     assert!(played.is_exporting());
     // The lines are known: a board that is switched on again needs nothing but power.
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     assert_eq!(played.asked()[4..], ["pi-7 power off", "pi-7 power on"]);
     played.described.power_off()?;
     played.described.release();
@@ -175,7 +177,7 @@ fn a_place_is_taken_switched_heard_and_given_back() -> Result {
 #[test]
 fn a_place_is_given_back_by_whoever_forgets_it() -> Result {
     let mut played = with_console()?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let Played {
         folder, described, ..
     } = played;
@@ -185,10 +187,56 @@ fn a_place_is_given_back_by_whoever_forgets_it() -> Result {
     Ok(())
 }
 
+/// What the client was asked, once that is as long as this.
+fn asked_at_last(played: &Played, length: usize) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while played.asked().len() < length && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    played.asked()
+}
+
+#[test]
+fn a_place_that_is_taken_too_late_is_given_back() -> Result {
+    let place = json!({ "place": "pi", "console": "uart0", "command_seconds": 1 });
+    let mut played = Played::new(&place, &json!({ "on_console": true }))?;
+    fs::write(played.folder.path().join("slow"), "")?;
+    let error = played.described.power_on(&Fate::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("no answer within 1 s"),
+        "{error}"
+    );
+    assert_eq!(asked_at_last(&played, 2), ["pi acquire", "pi-7 release"]);
+    Ok(())
+}
+
+#[test]
+fn a_turn_that_nobody_waits_for_any_more_is_given_up() -> Result {
+    let place = json!({ "reserve": { "soc": "bcm2711" }, "wait_seconds": 600 });
+    let agent = json!({ "ssh": { "host": "pi.example" } });
+    let mut played = Played::new(&place, &agent)?;
+    fs::write(played.folder.path().join("queue"), "")?;
+    let fate = Fate::default();
+    let (decided, log) = (fate.clone(), played.folder.path().join("asked"));
+    let gone = thread::spawn(move || {
+        while !fs::read_to_string(&log).is_ok_and(|asked| asked.contains("wait")) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        decided.decide(hil::Lost::GivenUp);
+    });
+    let begun = Instant::now();
+    played.described.power_on(&fate).unwrap_err();
+    gone.join().map_err(|_| "panicked")?;
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    let asked = played.asked();
+    assert_eq!(asked[1..], ["wait T0K", "cancel-reservation T0K"]);
+    Ok(())
+}
+
 #[test]
 fn a_place_that_was_taken_away_is_taken_anew() -> Result {
     let mut played = with_console()?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let words = "client: Error: place pi-7 is not acquired by your user, acquired by bob.";
     played.client_refuses(words)?;
     let error = played.described.power_off().unwrap_err().to_string();
@@ -196,7 +244,7 @@ fn a_place_that_was_taken_away_is_taken_anew() -> Result {
     let said = played.log.last().join("\n");
     assert!(said.contains("pi-7 was not released"), "{said}");
     fs::remove_file(played.folder.path().join("refuse"))?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let acquired = |asked: &[String]| asked.iter().filter(|a| *a == "pi acquire").count();
     assert_eq!(acquired(&played.asked()), 2);
     Ok(())
@@ -238,7 +286,7 @@ fn a_place_that_the_user_had_before_stays_his() -> Result {
         &json!({ "place": "mine", "console": "uart0", "power": "main" }),
         &json!({ "on_console": true }),
     )?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     assert_eq!(played.asked()[1], "mine power off --name main");
     played.described.release();
     assert!(!played.asked().contains(&"mine release".to_owned()));
@@ -251,7 +299,11 @@ fn a_place_that_the_user_had_before_stays_his() -> Result {
 fn whoever_has_the_place_is_named() -> Result {
     let mut played = with_console()?;
     played.client_refuses(TAKEN)?;
-    let error = played.described.power_on().unwrap_err().to_string();
+    let error = played
+        .described
+        .power_on(&Fate::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("acquired by desk/bob"), "{error}");
     assert!(error.contains("labgrid.reserve"), "{error}");
     // What another user has is left alone.
@@ -266,7 +318,7 @@ fn a_place_is_reserved_by_its_tags_and_the_reservation_ends_with_its_use() -> Re
     let place = json!({ "reserve": { "soc": "bcm2711", "rack": "2" } });
     let agent = json!({ "ssh": { "host": "pi.example" } });
     let mut played = Played::new(&place, &agent)?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let asked = [
         "reserve --shell rack=2 soc=bcm2711",
         "wait T0K",
@@ -289,11 +341,11 @@ fn lines_that_have_moved_are_asked_for_anew() -> Result {
     let mut played = Played::new(&place, &json!({ "resource": "uart1" }))?;
     let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     played.lines_are_at(nobody)?;
-    let error = played.described.power_on().unwrap_err();
+    let error = played.described.power_on(&Fate::default()).unwrap_err();
     assert!(matches!(error, Error::Line { .. }), "{error}");
     let port = played.port.local_addr()?.port();
     played.lines_are_at(port)?;
-    played.described.power_on()?;
+    played.described.power_on(&Fate::default())?;
     let exports = |asked: &[String]| asked.iter().filter(|a| a.starts_with("export")).count();
     assert_eq!(exports(&played.asked()), 3);
     assert!(matches!(played.described.agent()?, AgentLine::Own(..)));

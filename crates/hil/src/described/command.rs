@@ -28,11 +28,16 @@ pub(crate) fn run(words: &[String], limit: Duration) -> Result<String, Error> {
     let mut words = words.iter();
     // A description without words has been refused.
     let mut command = Command::new(words.next().map_or("", String::as_str));
-    finish(command.args(words), limit)
+    finish(command.args(words), limit, &|| false)
 }
 
-/// The same with a command that has more than words.
-pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, Error> {
+/// The same with a command that has more than words. It is ended early if it becomes unwanted, as if
+/// its time were up.
+pub(super) fn finish(
+    command: &mut Command,
+    limit: Duration,
+    is_unwanted: &dyn Fn() -> bool,
+) -> Result<String, Error> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
     let words = words.join(" ");
@@ -50,7 +55,7 @@ pub(super) fn finish(command: &mut Command, limit: Duration) -> Result<String, E
         .map_err(|error| unrun(unstarted(command.get_program(), &error)))?;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
-    let ended = wait(&mut child, limit).map_err(unrun)?;
+    let ended = wait(&mut child, limit, is_unwanted).map_err(unrun)?;
     let Some(status) = ended else {
         return Err(Error::CommandTimeout {
             command: words,
@@ -84,13 +89,17 @@ fn unstarted(program: &OsStr, error: &io::Error) -> io::Error {
 }
 
 /// How it has ended, or that it had to be killed.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+fn wait(
+    child: &mut Child,
+    limit: Duration,
+    is_unwanted: &dyn Fn() -> bool,
+) -> io::Result<Option<std::process::ExitStatus>> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || is_unwanted() {
             kill_group(child);
             child.wait()?;
             return Ok(None);

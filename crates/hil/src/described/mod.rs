@@ -27,7 +27,7 @@ use crate::description::{AgentPath, BenchDescription, Labgrid, Power, VALUE};
 use crate::ssh::Login;
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
-use crate::{Console, Error};
+use crate::{Console, Error, Fate};
 
 /// How long it may take until nobody listens to a board any more that was switched off.
 const LET_GO: Duration = Duration::from_secs(3);
@@ -164,9 +164,9 @@ impl Wiring for Described {
         self.description.kind()
     }
 
-    fn power_on(&mut self) -> Result<(), Error> {
+    fn power_on(&mut self, fate: &Fate) -> Result<(), Error> {
         if let Some(place) = &mut self.place {
-            place.acquire()?;
+            place.acquire(fate)?;
         }
         if !self.is_known_to_be_off {
             self.power_off()?;
@@ -249,7 +249,6 @@ impl Wiring for Described {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fate;
 
     /// A bench whose card is a file, and whose multiplexer notes where it is.
     fn bench(folder: &Path, write: &str) -> Described {
@@ -325,7 +324,7 @@ mod tests {
         let log = Console::new(Fate::default(), None);
         let description = toml::from_str(&text).unwrap();
         let mut bench = Described::new(&board[0], description, PathBuf::new(), log);
-        bench.power_on().unwrap();
+        bench.power_on(&Fate::default()).unwrap();
         drop(pc.join().unwrap());
         let power = std::fs::read_to_string(folder.path().join("power")).unwrap();
         let words: Vec<_> = power.split_whitespace().collect();

@@ -16,7 +16,7 @@ use super::stimulus::{Hands, Running};
 use super::{Images, Machine, wire};
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
-use crate::{Console, Error};
+use crate::{Console, Error, Fate};
 
 /// The smallest card, in bytes.
 const SMALLEST: u64 = 1 << 20;
@@ -96,7 +96,7 @@ impl Wiring for Emulated {
         "qemu"
     }
 
-    fn power_on(&mut self) -> Result<(), Error> {
+    fn power_on(&mut self, _: &Fate) -> Result<(), Error> {
         // One that has ended by itself lets go of the channels, which are the next one's then.
         self.machine = None;
         let command = (self.launch)();
@@ -218,7 +218,7 @@ mod tests {
             told.display()
         );
         let mut board = board(move || script.clone());
-        board.power_on().unwrap();
+        board.power_on(&Fate::default()).unwrap();
         board.power_off().unwrap();
         let told = std::fs::read_to_string(told).unwrap();
         assert!(told.contains("\"quit\""), "{told}");
@@ -236,12 +236,12 @@ mod tests {
             };
             script.to_owned()
         });
-        board.power_on().unwrap();
+        board.power_on(&Fate::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         while board.ended().is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        board.power_on().unwrap();
+        board.power_on(&Fate::default()).unwrap();
         assert!(board.running.lock().is_some());
         assert!(board.ended().is_none());
     }

@@ -116,7 +116,7 @@ impl Wiring for Wires {
         "test"
     }
 
-    fn power_on(&mut self) -> std::result::Result<(), Error> {
+    fn power_on(&mut self, _: &Fate) -> std::result::Result<(), Error> {
         let (console, their_console) = UnixStream::pair().map_err(Error::Channel)?;
         let (agent, their_agent) = UnixStream::pair().map_err(Error::Channel)?;
         self.ours = Some((console, agent));

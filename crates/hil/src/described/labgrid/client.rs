@@ -87,17 +87,19 @@ impl Client {
         place: Option<&str>,
         words: &[&str],
     ) -> Result<String, Error> {
-        self.finish(what, self.command(config, place, words), self.limit)
+        let command = self.command(config, place, words);
+        self.finish(what, command, self.limit, &|| false)
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, or until it is unwanted.
     pub(super) fn finish(
         &self,
         what: &str,
         mut command: Command,
         limit: Duration,
+        is_unwanted: &dyn Fn() -> bool,
     ) -> Result<String, Error> {
-        command::finish(&mut command, limit).map_err(|error| match error {
+        command::finish(&mut command, limit, is_unwanted).map_err(|error| match error {
             Error::Command { why, .. } => self.refused(what, &why),
             other => other,
         })

@@ -18,14 +18,11 @@ mod refusal;
 use std::time::Duration;
 
 use self::client::Client;
-use self::guardian::Guardian;
+use self::guardian::{ACQUIRED, Guardian, NotTaken};
 use self::lines::Lines;
 use super::line::Address;
 use crate::description::Labgrid;
-use crate::{Console, Error};
-
-/// How the client begins its only line when it has taken a place.
-const ACQUIRED: &str = "acquired place ";
+use crate::{Console, Error, Fate};
 
 /// What it says of a place that this user has already, on this computer.
 const ACQUIRED_BEFORE: &str = "You have already acquired place ";
@@ -75,14 +72,15 @@ impl Place {
         }
     }
 
-    /// Takes it, unless that has been done.
-    pub(super) fn acquire(&mut self) -> Result<(), Error> {
+    /// Takes it, unless that has been done. Its turn is not waited for any more once `fate` is
+    /// decided.
+    pub(super) fn acquire(&mut self, fate: &Fate) -> Result<(), Error> {
         if self.held.is_some() {
             return Ok(());
         }
         let held = match self.settings.place.clone() {
             Some(place) => self.acquire_named(&place)?,
-            None => self.acquire_reserved()?,
+            None => self.acquire_reserved(fate)?,
         };
         self.held = Some(held);
         Ok(())
@@ -158,26 +156,21 @@ impl Place {
 
     fn acquire_named(&self, place: &str) -> Result<Held, Error> {
         let what = format!("hand out the place {place}");
-        let asked = self.client.ask(&what, None, Some(place), &["acquire"]);
-        let said = match asked {
-            Ok(said) => said,
-            Err(error) => {
-                let name = held_before(&error).ok_or(error)?;
-                self.tell(&format!(
-                    "the place {name} was this user's before: it is used, and stays so"
-                ));
-                return Ok(Held {
-                    name,
-                    lines: None,
-                    guardian: None,
-                });
-            }
-        };
-        self.held(place, &said, None)
+        self.take(&what, place, None).or_else(|error| {
+            let name = held_before(&error).ok_or(error)?;
+            self.tell(&format!(
+                "the place {name} was this user's before: it is used, and stays so"
+            ));
+            Ok(Held {
+                name,
+                lines: None,
+                guardian: None,
+            })
+        })
     }
 
     /// Reserves any place with the tags, and takes it when it is its turn.
-    fn acquire_reserved(&self) -> Result<Held, Error> {
+    fn acquire_reserved(&self, fate: &Fate) -> Result<Held, Error> {
         let tags = self.settings.reserve.iter();
         let tags: Vec<_> = tags.map(|(key, value)| format!("{key}={value}")).collect();
         let mut words = vec!["reserve", "--shell"];
@@ -186,7 +179,7 @@ impl Place {
         let said = self.client.ask(&what, None, None, &words)?;
         let token = said.lines().find_map(|line| line.strip_prefix(TOKEN));
         let token = token.ok_or_else(|| out_of_order(&what, &said))?.trim();
-        let acquired = self.acquire_in_turn(&what, token);
+        let acquired = self.acquire_in_turn(&what, token, fate);
         if acquired.is_err() {
             // Otherwise the next in line would wait for nobody. What failed before is told.
             let _ = self
@@ -196,28 +189,26 @@ impl Place {
         acquired
     }
 
-    fn acquire_in_turn(&self, what: &str, token: &str) -> Result<Held, Error> {
+    fn acquire_in_turn(&self, what: &str, token: &str, fate: &Fate) -> Result<Held, Error> {
         let limit = Duration::from_secs(self.settings.wait_seconds);
         let wait = self.client.command(None, None, &["wait", token]);
-        self.client.finish(what, wait, limit)?;
+        let is_unwanted = || fate.decided().is_some();
+        self.client.finish(what, wait, limit, &is_unwanted)?;
         let place = format!("+{token}");
-        let said = self.client.ask(what, None, Some(&place), &["acquire"])?;
-        self.held(what, &said, Some(token))
+        self.take(what, &place, Some(token))
     }
 
-    /// A place that the client says it has taken. What was asked for may be an alias or a part of
-    /// its name.
-    fn held(&self, what: &str, said: &str, token: Option<&str>) -> Result<Held, Error> {
+    /// Takes a place. What is asked for may be an alias or a part of its name.
+    fn take(&self, what: &str, place: &str, token: Option<&str>) -> Result<Held, Error> {
+        let taken = Guardian::acquire(&self.client, place, token);
+        let (guardian, said) = taken.map_err(|why| match why {
+            NotTaken::Untried(error) => refusal::explain(what, &format!("cannot run sh: {error}")),
+            NotTaken::Refused(said) => refusal::explain(what, &said),
+        })?;
         let mut lines = said.lines();
         let name = lines.find_map(|line| line.strip_prefix(ACQUIRED));
-        let name = name.ok_or_else(|| out_of_order(what, said))?.trim();
+        let name = name.ok_or_else(|| out_of_order(what, &said))?.trim();
         self.tell(&format!("acquired the place {name}"));
-        let guardian = Guardian::new(&self.client, name, token);
-        let guardian = guardian.map_err(|error| Error::Labgrid {
-            what: format!("keep the place {name}"),
-            said: error.to_string(),
-            hint: None,
-        })?;
         Ok(Held {
             name: name.to_owned(),
             lines: None,

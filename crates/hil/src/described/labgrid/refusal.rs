@@ -8,7 +8,7 @@ use crate::Error;
 const TOLD: usize = 3;
 
 /// What the client says, and what to look at.
-const HINTS: [(&str, &str); 9] = [
+const HINTS: [(&str, &str); 11] = [
     (
         "is already acquired by",
         "ask whoever has it, or wait in line: `labgrid.reserve = { name = \"…\" }` in place of \
@@ -39,6 +39,15 @@ const HINTS: [(&str, &str); 9] = [
         "target has no compatible resource",
         "name an environment file with a driver for the power as `labgrid.config`, or commands in \
          [bench.NAME.power]",
+    ),
+    (
+        "there is no program",
+        "install labgrid, or name its client as `labgrid.client`",
+    ),
+    (
+        // A shell's words.
+        ": not found",
+        "install labgrid, or name its client as `labgrid.client`",
     ),
     (
         "No such file or directory",
