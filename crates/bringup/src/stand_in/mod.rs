@@ -190,7 +190,9 @@ impl StandIn {
     fn switch_on(&mut self) -> Result<()> {
         let failed = || "cannot switch the board on";
         let board = &mut self.board;
-        board.power_on(&Fate::default()).or_fail(Exit::Infrastructure, failed)?;
+        board
+            .power_on(&Fate::default())
+            .or_fail(Exit::Infrastructure, failed)?;
         self.is_on = true;
         let console = board.console().or_fail(Exit::Infrastructure, failed)?;
         if let Some(console) = console {

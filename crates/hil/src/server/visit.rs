@@ -52,9 +52,13 @@ impl<'a> Visit<'a> {
         }
         while let Some(request) = receive(self.user)? {
             let answer = match request {
-                Request::Hold { who } if self.hold.is_none() => self.take_hold(&who)?,
+                Request::Hold { who } if self.hold.is_none() => {
+                    self.take_hold(&who)?;
+                    continue;
+                }
                 Request::Borrow { token, who } if self.hold.is_none() => {
-                    self.borrow(token, &who)?
+                    self.borrow(token, &who)?;
+                    continue;
                 }
                 Request::Hold { .. } | Request::Borrow { .. } => {
                     refused("this connection holds the board already")
@@ -90,28 +94,34 @@ impl<'a> Visit<'a> {
         user.write_all(&[byte])
     }
 
-    fn take_hold(&mut self, who: &str) -> io::Result<Answer> {
+    fn take_hold(&mut self, who: &str) -> io::Result<()> {
         let Some(token) = self.wait(&self.bench.holder, who)? else {
-            return Ok(refused(ENDING));
+            return send(self.user, &refused(ENDING));
         };
         let borrowed = None;
-        let hold = Hold { token, borrowed };
-        self.hold = Some(hold);
-        Ok(Answer::Held(hold))
+        self.hand_over(Hold { token, borrowed })
     }
 
-    fn borrow(&mut self, token: u64, who: &str) -> io::Result<Answer> {
+    fn borrow(&mut self, token: u64, who: &str) -> io::Result<()> {
         if !self.bench.holder.is_held_by(token) {
-            return Ok(refused(NOT_HELD));
+            return send(self.user, &refused(NOT_HELD));
         }
         // Until the board of the borrower before has been restored, or switched off.
         let Some(borrowed) = self.wait(&self.bench.borrower, who)? else {
-            return Ok(refused(ENDING));
+            return send(self.user, &refused(ENDING));
         };
         let borrowed = Some(borrowed);
-        let hold = Hold { token, borrowed };
-        self.hold = Some(hold);
-        Ok(Answer::Held(hold))
+        self.hand_over(Hold { token, borrowed })
+    }
+
+    fn hand_over(&mut self, hold: Hold) -> io::Result<()> {
+        let told = send(self.user, &Answer::Held(hold));
+        match told {
+            Ok(()) => self.hold = Some(hold),
+            // He has gone while he waited, and has done nothing with the board.
+            Err(_) => self.bench.give_back(hold),
+        }
+        told
     }
 
     /// Waits until nobody has borrowed the board any more.
