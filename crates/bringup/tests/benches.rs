@@ -7,6 +7,7 @@
 mod checkout;
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use checkout::{Checkout, assert_fails, stderr};
+use hil::{Bench, State};
+use serde_json::{Value, json};
 
 /// A checkout with a second board, and a bench with the first.
 fn with_a_desk() -> Checkout {
@@ -87,22 +90,23 @@ fn a_file_that_describes_no_bench_is_told() {
     assert_eq!(stderr(&checkout.run(&["bench", "list"])), "");
 }
 
-/// The program that serves the desk, as a run starts it; it ends by itself if no test ends it.
-fn serve_the_desk(checkout: &Checkout) -> (Child, PathBuf) {
+/// The program that serves the desk, as a run starts it, with this console; it ends by itself if no
+/// test ends it.
+fn serve_the_desk(checkout: &Checkout, console: &Value) -> (Child, PathBuf) {
     let folder = checkout.root().join("target/bringup/bench/described/desk");
     std::fs::create_dir_all(&folder).unwrap();
-    let description = serde_json::json!({
+    let description = json!({
         "board": "some-board",
-        "console": {"serial": "/dev/a"},
+        "console": console,
         "agent": {"on_console": true},
     });
-    let on_desk = serde_json::json!({
+    let on_desk = json!({
         "board": checkout.root().join("boards/some-board"),
         "description": description,
         "agent": "/agent",
         "console": folder.join("console.log"),
     });
-    let order = serde_json::json!({
+    let order = json!({
         "name": "desk",
         "key": "k",
         "idle_seconds": 60,
@@ -129,8 +133,8 @@ fn who_stops_a_bench_learns_whose_run_that_ends() {
     let checkout = with_a_desk();
     let stop = || checkout.run(&["bench", "stop", "--bench", "desk"]);
     for holder in [None, Some("pid 7, bringup test x")] {
-        let (mut server, socket) = serve_the_desk(&checkout);
-        let held = holder.map(|who| hil::Bench::hold(&socket, who, &mut |_| {}).unwrap());
+        let (mut server, socket) = serve_the_desk(&checkout, &json!({"serial": "/dev/a"}));
+        let held = holder.map(|who| Bench::hold(&socket, who, &mut |_| {}).unwrap());
         let output = stop();
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(0), "{told}");
@@ -142,4 +146,35 @@ fn who_stops_a_bench_learns_whose_run_that_ends() {
         drop(held);
     }
     assert_fails(&stop(), 2, "desk is not on");
+}
+
+#[test]
+fn a_bench_is_listed_as_its_board_is_and_not_as_it_is_held() {
+    let checkout = with_a_desk();
+    let listed = || -> Value {
+        let output = checkout.run(&["bench", "list", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let desk = all.into_iter().find(|bench| bench["name"] == "desk");
+        let desk = desk.unwrap();
+        json!([desk["state"], desk["holder"], desk["on_seconds"]])
+    };
+    assert_eq!(listed(), json!(["off", null, null]));
+    // It takes a connection, and says nothing.
+    let console = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = console.local_addr().unwrap().to_string();
+    let (mut server, socket) = serve_the_desk(&checkout, &json!({"socket": address}));
+    assert_eq!(listed(), json!(["off", null, null]));
+    let mut bench = Bench::hold(&socket, "me", &mut |_| {}).unwrap();
+    assert_eq!(listed(), json!(["off", "me", null]));
+    bench.reach(State::Booting).unwrap();
+    assert_eq!(listed(), json!(["booting", "me", null]));
+    let output = checkout.run(&["bench", "list"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("booting me\n"), "{text}");
+    bench.cut_power().unwrap();
+    assert_eq!(listed(), json!(["off", "me", null]));
+    bench.release(false).unwrap();
+    hil::bench::stop(&socket).unwrap();
+    assert!(server.wait().unwrap().success());
 }
