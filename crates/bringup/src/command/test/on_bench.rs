@@ -20,7 +20,7 @@ use super::process;
 use super::summary::Counts;
 use crate::exit::Exit;
 use crate::external;
-use crate::failure::{OrFail, Result};
+use crate::failure::{Failure, OrFail, Result};
 use crate::progress::Step;
 use crate::setup::Setup;
 use crate::target_programs::{TestBinary, test_binary};
@@ -60,10 +60,23 @@ pub(super) fn run(
     let _ = bench::stop(&path);
     let served = server.join();
     let _ = fs::remove_file(&path);
-    if let Ok(served) = served {
-        served.or_environment(unserved)?;
-    }
+    // What ended the server counts more than what its tests came to, which it may have caused.
+    how_it_ended(served, &name)?.or_environment(unserved)?;
     tested
+}
+
+/// What the thread of a server returned. One that panicked is no failure of the tests.
+fn how_it_ended<T>(served: thread::Result<T>, name: &str) -> Result<T> {
+    served.map_err(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        let what = format!(
+            "the server of the bench {name} panicked: {}",
+            said.unwrap_or("it did not say why")
+        );
+        Failure::new(Exit::Infrastructure, what)
+            .help("this is a mistake of bringup's own; please report it with what is printed above")
+    })
 }
 
 /// Runs the tests on a bench that is held, and lent to one after the other.
@@ -266,5 +279,28 @@ impl OnBench<'_> {
             let bench = self.name.to_owned();
             self.run.recorder.add(Event::Boot { bench, boot });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_panics_is_a_failure_of_the_bench_that_says_why() {
+        let number = 7;
+        for (server, said) in [
+            (thread::spawn(|| panic!("no board")), "no board"),
+            (
+                thread::spawn(move || panic!("no board {number}")),
+                "no board 7",
+            ),
+        ] {
+            let failure = how_it_ended::<()>(server.join(), "desk").unwrap_err();
+            assert_eq!(failure.exit(), Exit::Infrastructure);
+            let expected = format!("the server of the bench desk panicked: {said}");
+            assert!(failure.to_string().contains(&expected), "{failure}");
+        }
+        assert_eq!(how_it_ended(Ok(7), "desk").unwrap(), 7);
     }
 }
