@@ -9,6 +9,7 @@
 
 mod claim;
 mod driver;
+mod made_of;
 mod served;
 
 use std::fs::File;
@@ -29,10 +30,10 @@ use crate::module::Built;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::setup::{Choices, Setup};
-use crate::stamp::Stamp;
 use crate::{module, target_programs};
 
 pub(crate) use driver::bring_up_to_date;
+use made_of::MadeOf;
 pub(crate) use served::serve;
 use served::{OnDesk, Order, Wired};
 
@@ -101,7 +102,15 @@ pub(crate) fn take(
 ) -> Result<Bench> {
     let repository = &setup.tools.repository;
     let path = socket_of(repository, chosen);
-    let key = key(setup, chosen)?;
+    let made_of = MadeOf {
+        root: repository.root(),
+        kernel: setup.kernel.folder(),
+        board: &chosen.board.folder,
+        description: chosen.description.as_ref(),
+    };
+    // Another build of this program may serve differently.
+    let program = std::fs::metadata(THIS_PROGRAM).and_then(|file| file.modified());
+    let key = made_of.stamp()?.text(&format!("{program:?}")).key();
     let mut tries = 0;
     loop {
         if !is_served(&path, &key, progress)? {
@@ -208,30 +217,6 @@ fn serve_anew(
         wired,
     };
     start(&folder, &order, &claims)
-}
-
-/// What a server's board is made of, besides the driver.
-fn key(setup: &Setup, chosen: &Chosen) -> Result<String> {
-    let root = setup.tools.repository.root();
-    let mut stamp = Stamp::default().text(&setup.kernel.folder().display().to_string());
-    for name in [
-        "bringup-target",
-        "agent-wire",
-        "kernel-channels",
-        "dmacopy-client",
-    ] {
-        stamp = stamp.tree(&root.join("crates").join(name))?;
-    }
-    for name in ["board.toml", "overlay.dtso"] {
-        // Not every board has both.
-        let text = std::fs::read_to_string(chosen.board.folder.join(name)).unwrap_or_default();
-        stamp = stamp.text(&text);
-    }
-    stamp = stamp.text(&format!("{:?}", chosen.description));
-    // Another build of this program may serve differently.
-    let program = std::fs::metadata(THIS_PROGRAM);
-    let program = program.and_then(|metadata| metadata.modified());
-    Ok(stamp.text(&format!("{program:?}")).key())
 }
 
 /// Whether a server with such a board is there. One with another is ended when nobody uses it any
