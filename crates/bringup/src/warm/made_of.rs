@@ -11,11 +11,12 @@ use crate::failure::{OrFail, Result};
 use crate::stamp::Stamp;
 
 /// The crates that the agent is built from.
-const AGENT: [&str; 4] = [
+const AGENT: [&str; 5] = [
     "bringup-target",
     "agent-wire",
     "kernel-channels",
     "dmacopy-client",
+    "dmacopy-uapi",
 ];
 
 /// A board's files that say how it boots. Not every board has both.
@@ -137,6 +138,21 @@ mod tests {
         assert_ne!(checkout.stamp_of("/kernel/a", None).unwrap(), first);
         let kernel = checkout.stamp_of("/kernel/b", Some(&checkout.description));
         assert_ne!(kernel.unwrap(), first, "kernel");
+    }
+
+    #[test]
+    fn no_crate_that_the_agent_is_built_from_is_left_out() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for name in AGENT {
+            let manifest = fs::read_to_string(crates.join(name).join("Cargo.toml")).unwrap();
+            let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+            let dependencies = manifest["dependencies"].as_table().unwrap();
+            for dependency in dependencies.keys() {
+                let is_ours = crates.join(dependency).is_dir();
+                let is_known = AGENT.contains(&dependency.as_str());
+                assert!(!is_ours || is_known, "{name} is built from {dependency}");
+            }
+        }
     }
 
     #[test]
