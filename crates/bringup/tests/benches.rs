@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -177,4 +177,36 @@ fn a_bench_is_listed_as_its_board_is_and_not_as_it_is_held() {
     bench.release(false).unwrap();
     hil::bench::stop(&socket).unwrap();
     assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn a_port_that_is_not_there_is_4_unless_the_board_may_bring_it() {
+    let checkout = with_a_desk();
+    let [there, missing] = ["there", "missing"].map(|name| checkout.guard.path().join(name));
+    std::fs::write(&there, "").unwrap();
+    let power = "power.on = [\"/bin/true\"]\npower.off = [\"/bin/true\"]\n";
+    let check = |console: &Path, agent: &Path, power: &str| {
+        let (console, agent) = (console.display(), agent.display());
+        let desk = format!(
+            "[bench.desk]\nboard = \"some-board\"\nconsole.serial = \"{console}\"\n\
+             agent.serial = \"{agent}\"\n{power}"
+        );
+        std::fs::write(checkout.root().join("bench.toml"), desk).unwrap();
+        let output = checkout.run(&["bench", "check", "--json"]);
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let wrong = findings.iter().filter(|finding| finding["ok"] == false);
+        let wrong: Vec<_> = wrong.map(|finding| finding["what"].clone()).collect();
+        (output.status.code(), Value::from(wrong))
+    };
+    assert_eq!(check(&there, &there, ""), (Some(0), json!([])));
+    assert_eq!(check(&there, &there, power), (Some(0), json!([])));
+    let console = json!(["console"]);
+    assert_eq!(check(&missing, &there, ""), (Some(4), console.clone()));
+    assert_eq!(check(&missing, &there, power), (Some(4), console));
+    // A board without a switch is on, and has brought what it brings.
+    assert_eq!(check(&there, &missing, ""), (Some(4), json!(["agent"])));
+    assert_eq!(check(&there, &missing, power), (Some(0), json!([])));
+    // A folder can be opened as a port by nobody, and is there.
+    let folder = checkout.root();
+    assert_eq!(check(&there, &folder, power), (Some(4), json!(["agent"])));
 }

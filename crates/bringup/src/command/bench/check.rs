@@ -3,8 +3,8 @@
 //! `bringup bench check`: whether what `bench.toml` says is there.
 
 use anstyle::{AnsiColor, Style};
-use hil::Described;
 use hil::description::{AgentPath, BenchDescription, Labgrid, Port};
+use hil::{Bench, Described};
 use serde::Serialize;
 
 use super::super::{print_json, print_line};
@@ -56,12 +56,15 @@ pub(super) fn run(options: &BenchCheck, progress: &Progress) -> Result<Exit> {
             show(finding)?;
         }
     }
-    let all_is_well = findings.iter().all(|finding| finding.ok);
-    Ok(if all_is_well {
+    Ok(verdict(&findings))
+}
+
+fn verdict(findings: &[Finding]) -> Exit {
+    if findings.iter().all(|finding| finding.ok) {
         Exit::Ok
     } else {
         Exit::Infrastructure
-    })
+    }
 }
 
 fn chosen(repository: &Repository, name: Option<&str>) -> Result<Vec<Chosen>> {
@@ -103,14 +106,19 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
     if let Some(console) = &description.console {
         findings.push(Finding::new(chosen, "console", port(console)));
     }
-    // A port that the board itself brings is not there before it has booted.
     match &description.agent {
         // Where a resource is, labgrid tells whoever has the place.
         AgentPath::Console | AgentPath::Resource(_) => {}
         AgentPath::Port(own) => {
-            let found =
-                port(own).unwrap_or_else(|wrong| format!("{wrong} (it may come with the board)"));
-            findings.push(Finding::new(chosen, "agent", Ok(found)));
+            let found = match port(own) {
+                // A port that the board itself brings is not there before it has booted. A board that
+                // nobody switches has booted.
+                Err(wrong) if can_be_off(description) && is_missing(own) => {
+                    Ok(format!("{wrong} (it may come with the board)"))
+                }
+                found => found,
+            };
+            findings.push(Finding::new(chosen, "agent", found));
         }
         AgentPath::Ssh(settings) => {
             let found = program(&settings.program).map(|words| format!("{words} to {settings}"));
@@ -134,6 +142,16 @@ fn look(chosen: &Chosen, description: &BenchDescription) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the bench switches its board, which then need not be on.
+fn can_be_off(description: &BenchDescription) -> bool {
+    description.power.is_some() || description.labgrid.is_some()
+}
+
+/// Whether a port is not there at all, which is another thing than one that may not be opened.
+fn is_missing(port: &Port) -> bool {
+    matches!(port, Port::Serial { serial, .. } if !serial.exists())
 }
 
 fn program(words: &[String]) -> std::result::Result<String, String> {
@@ -185,7 +203,12 @@ fn port(port: &Port) -> std::result::Result<String, String> {
 /// Switches the board off and on, and calls its agent.
 fn boot(chosen: &Chosen, options: &BenchCheck, progress: &Progress) -> Finding {
     let booted = warm::hold(chosen, Vec::new(), options.set_up.choices(), progress);
-    let answered = booted.and_then(|Ready { mut bench }| {
+    booted_as(chosen, booted.map(|Ready { bench }| bench))
+}
+
+/// Whether what was booted is the board, and answers.
+fn booted_as(chosen: &Chosen, booted: Result<Bench>) -> Finding {
+    let answered = booted.and_then(|mut bench| {
         let said = answer(chosen, &mut bench).map_err(|error| warm::trouble(chosen, error));
         bench
             .release(false)
@@ -201,7 +224,7 @@ fn boot(chosen: &Chosen, options: &BenchCheck, progress: &Progress) -> Finding {
 
 fn answer(
     chosen: &Chosen,
-    bench: &mut hil::Bench,
+    bench: &mut Bench,
 ) -> std::result::Result<std::result::Result<String, String>, hil::Error> {
     let agent = bench.agent()?;
     let round_trip = agent.ping()?;
@@ -233,4 +256,111 @@ fn show(finding: &Finding) -> Result<()> {
         "{:<16} {:<10} {style}{mark:<5}{style:#} {}",
         finding.bench, finding.what, finding.detail
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use agent_wire::connection::{Incoming, start};
+    use agent_wire::link::{Line, Side};
+    use agent_wire::message::{Answer, Call, PROTOCOL, Reply, Request, decode, encode};
+    use board_spec::Board;
+    use hil::server::{self, Settings, socket};
+    use hil::{Console, Fate, Fixture, bench};
+
+    use super::*;
+
+    /// An agent on a board that is compatible with this.
+    fn play(stream: TcpStream, compatible: &str) {
+        let reader = stream.try_clone().unwrap();
+        let (outbox, inbox) = start(reader, stream, Line::SERIAL, Side::Answerer);
+        while let Some(incoming) = inbox.next() {
+            let Incoming::Message(bytes) = incoming else {
+                if matches!(incoming, Incoming::Closed(_)) {
+                    break;
+                }
+                continue;
+            };
+            let Call { number, request } = decode(&bytes).unwrap();
+            let reply = match request {
+                Request::Hello { .. } => Reply::Welcome {
+                    protocol: PROTOCOL,
+                    version: "0.0.7".into(),
+                    kernel: "7.3.4-test".into(),
+                    uptime_us: 5_000_000,
+                    boot: "boot".into(),
+                    compatible: vec![compatible.into()],
+                    is_init: true,
+                    refused: None,
+                },
+                Request::Ping => Reply::Pong,
+                _ => Reply::Done,
+            };
+            // The PC may have gone.
+            let _ = outbox.send(encode(&Answer { number, reply }).unwrap());
+        }
+    }
+
+    /// What `--boot` finds when an agent on a board that is compatible with this answers.
+    fn found(compatible: &'static str) -> Finding {
+        let folder = tempfile::tempdir().unwrap();
+        let board = "title = \"Some Board\"\ncompatible = [\"some,board\"]\n[kernel]\n\
+                     [console]\ndevice = \"ttyS0\"\nbaud = 115200\n[agent]\nport = \"ttyS1\"\n";
+        std::fs::write(folder.path().join("board.toml"), board).unwrap();
+        let board = Board::read(folder.path()).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let description = serde_json::json!({
+            "board": board.name,
+            "agent": {"socket": port.local_addr().unwrap().to_string()},
+            "boot_seconds": 10,
+        });
+        let description: BenchDescription = serde_json::from_value(description).unwrap();
+        thread::spawn(move || {
+            port.incoming()
+                .for_each(|line| play(line.unwrap(), compatible))
+        });
+        let chosen = Chosen {
+            name: "desk".to_owned(),
+            board: board.clone(),
+            description: Some(description.clone()),
+        };
+        let console = Console::new(Fate::default(), None);
+        let wiring = Described::new(&board, description, PathBuf::new(), console.clone());
+        let limit = Duration::from_secs(10);
+        let fixture = Fixture::new(board, Box::new(wiring), limit, console);
+        let path = folder.path().join("bench.socket");
+        let listener = socket::listen(&path).unwrap();
+        let settings = Settings {
+            name: "desk".to_owned(),
+            key: String::new(),
+            idle: limit,
+        };
+        let server =
+            thread::spawn(move || server::serve(fixture, &listener, settings, Arc::default()));
+        let held = Bench::hold(&path, "a test", &mut |_| {}).unwrap();
+        let finding = booted_as(&chosen, Ok(held));
+        bench::stop(&path).unwrap();
+        server.join().unwrap().unwrap();
+        finding
+    }
+
+    #[test]
+    fn another_board_than_the_described_one_is_a_failure_of_the_bench() {
+        let right = found("some,board");
+        assert!(right.detail.contains("kernel 7.3.4-test"), "{right:?}");
+        assert_eq!(verdict(&[right]), Exit::Ok);
+        let wrong = found("other,board");
+        let told = "the board that answered is no Some Board: its device tree says other,board";
+        assert_eq!(wrong.detail, told);
+        let others = Finding {
+            ok: true,
+            ..found("some,board")
+        };
+        assert_eq!(verdict(&[wrong, others]), Exit::Infrastructure);
+    }
 }
