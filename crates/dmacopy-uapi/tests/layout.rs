@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::mem::{align_of, offset_of, size_of, size_of_val};
 
-use dmacopy_uapi::{ioctl, names, ABI_VERSION};
+use dmacopy_uapi::{ioctl, names, ring, ABI_VERSION};
 
 const GOLDEN: &str = include_str!("layout.golden");
 
@@ -18,9 +18,10 @@ const HEADER: &str = "\
 ";
 
 /// The sources of the ABI, to see that nothing is missing in the listing.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 4] = [
     ("ioctl", include_str!("../src/abi/ioctl.rs")),
     ("names", include_str!("../src/abi/names.rs")),
+    ("ring", include_str!("../src/abi/ring.rs")),
     ("transfer", include_str!("../src/abi/transfer.rs")),
 ];
 const ROOT: &str = include_str!("../src/abi/mod.rs");
@@ -55,9 +56,18 @@ fn listing() -> Result<String, std::fmt::Error> {
     writeln!(text)?;
     constants!(text, "{}": ABI_VERSION);
     constants!(text, "{:#x}": ioctl::MAGIC);
-    constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY);
+    constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT);
     constants!(text, "{}": ioctl::ENGINE_SOFTWARE);
-    constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY);
+    constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS);
+    constants!(text, "{}": ring::NOP, ring::COPY, ring::FILL, ring::MIN_ENTRIES, ring::MAX_ENTRIES);
+    constants!(
+        text, "{}":
+        ring::index::SUBMISSION_TAIL,
+        ring::index::COMPLETION_HEAD,
+        ring::index::SUBMISSION_HEAD,
+        ring::index::COMPLETION_TAIL,
+        ring::index::BYTES,
+    );
     structure!(
         text,
         ioctl::Info {
@@ -67,6 +77,9 @@ fn listing() -> Result<String, std::fmt::Error> {
             buffer_bytes,
             max_transfer_bytes,
             session,
+            rings_offset,
+            ring_entries,
+            reserved0,
             reserved,
         }
     );
@@ -82,6 +95,35 @@ fn listing() -> Result<String, std::fmt::Error> {
             duration_ns,
         }
     );
+    structure!(
+        text,
+        ioctl::Submit {
+            count,
+            wait,
+            flags,
+            taken
+        }
+    );
+    structure!(
+        text,
+        ring::Descriptor {
+            opcode,
+            flags,
+            reserved,
+            length,
+            source,
+            destination,
+            user_data,
+        }
+    );
+    structure!(
+        text,
+        ring::Completion {
+            user_data,
+            result,
+            flags
+        }
+    );
     writeln!(text)?;
     constants!(
         text, "{:?}":
@@ -94,6 +136,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::attribute::ENGINE,
         names::attribute::STATE,
         names::attribute::BUFFER_BYTES,
+        names::attribute::RING_ENTRIES,
         names::attribute::TIMEOUT_MS,
         names::attribute::SESSIONS,
         names::attribute::TRANSFERS,

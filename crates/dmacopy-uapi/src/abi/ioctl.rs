@@ -43,6 +43,10 @@ pub const INFO: u32 = request::<Info>(READ, 0);
 /// Copies within the session's buffer and waits for the completion; see [`struct@Copy`].
 pub const COPY: u32 = request::<Copy>(READ | WRITE, 1);
 
+/// Has the driver take descriptors from the session's ring, and waits for completions; see
+/// [`Submit`].
+pub const SUBMIT: u32 = request::<Submit>(READ | WRITE, 2);
+
 /// What a device is and what it can do, the answer to [`INFO`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
@@ -61,8 +65,14 @@ pub struct Info {
     pub max_transfer_bytes: u64,
     /// Number of this session, unique as long as the module is loaded.
     pub session: u64,
+    /// Where the session's rings begin in its mapping, in bytes: behind the buffer.
+    pub rings_offset: u64,
+    /// Entries of each of its rings; see [`super::ring`].
+    pub ring_entries: u32,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved0: u32,
+    /// Zero.
+    pub reserved: u64,
 }
 
 const _: () = assert!(core::mem::size_of::<Info>() == 64);
@@ -76,6 +86,8 @@ pub const CAP_MMAP: u64 = 1 << 0;
 pub const CAP_STREAM: u64 = 1 << 1;
 /// [`COPY`] is offered.
 pub const CAP_COPY: u64 = 1 << 2;
+/// There are rings, and [`SUBMIT`] is offered.
+pub const CAP_RINGS: u64 = 1 << 3;
 
 /// One copy within the session's buffer, the argument of [`COPY`].
 ///
@@ -105,3 +117,27 @@ pub struct Copy {
 }
 
 const _: () = assert!(core::mem::size_of::<Copy>() == 48);
+
+/// A doorbell, the argument of [`SUBMIT`].
+///
+/// The driver takes descriptors until there are no more, `count` have been taken, or there is no
+/// room for another completion. Then it waits until `wait` completions are there to be read, or all
+/// descriptors that were taken have been completed. Errors: `EINVAL` (a flag or a reserved field
+/// that is not zero, indices that are none), `ENODEV` (the device is gone), `EINTR` (a signal,
+/// before anything was taken; after that the call succeeds and waits no longer).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Submit {
+    /// How many descriptors to take at most.
+    pub count: u32,
+    /// How many completions to wait for.
+    pub wait: u32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Returned: how many descriptors were taken. Zero when passed in.
+    pub taken: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Submit>() == 16);

@@ -30,6 +30,8 @@ pub mod attribute {
     pub const STATE: &str = "state";
     /// Read-write: size in bytes of the buffer that a new session gets; a multiple of the page size.
     pub const BUFFER_BYTES: &str = "buffer_bytes";
+    /// Read-write: entries of each ring that a new session gets; a power of two.
+    pub const RING_ENTRIES: &str = "ring_entries";
     /// Read-write: how long the engine may complete nothing while a transfer is there, before it
     /// counts as stalled, milliseconds.
     pub const TIMEOUT_MS: &str = "timeout_ms";
@@ -42,11 +44,12 @@ pub mod attribute {
     /// Read-only: transfers that failed or timed out since probe.
     pub const ERRORS: &str = "errors";
     /// All of the above.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 10] = [
         ABI_VERSION,
         ENGINE,
         STATE,
         BUFFER_BYTES,
+        RING_ENTRIES,
         TIMEOUT_MS,
         SESSIONS,
         TRANSFERS,

@@ -13,6 +13,10 @@ pub enum Refusal {
     Destination,
     /// Source and destination overlap.
     Overlap,
+    /// The length is more than the engine takes.
+    Length,
+    /// A value that is not defined: an opcode, a flag or a reserved field.
+    Undefined,
 }
 
 /// Whether `length` bytes at `offset` lie within a buffer of `buffer_bytes`.
