@@ -21,12 +21,13 @@
 //! 4. the mmap lock of a process: held when memory is mapped; taken, for reading, when it is
 //!    revoked
 //! 5. `Session::stream`
-//! 6. `RevocableMemory::state`, the lock of a buffer
-//! 7. `Binding::is_bound`
+//! 6. `Session::rings`
+//! 7. `RevocableMemory::state`, the lock of a buffer
+//! 8. `Binding::is_bound`
 //!
 //! `Health::class_device` comes before `Queue::inner`, and `Queue::inner` after all others, with
 //! no lock taken while it is held. The watchdog and the engine's worker take `class_device`,
-//! `stream`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
+//! `stream`, `rings`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
 //! before that held.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.
@@ -63,7 +64,10 @@ use crate::{
     },
     session::Session,
     sys::binding::Binding,
-    uapi::names, //
+    uapi::{
+        names,
+        ring, //
+    }, //
 };
 
 /// The largest buffer that a session can have, in bytes.
@@ -80,6 +84,7 @@ pub(crate) struct Device {
     engine: KBox<dyn Engine>,
     queue: Arc<Queue>,
     buffer_bytes: Atomic<usize>,
+    ring_entries: Atomic<u32>,
     #[pin]
     sessions: Mutex<KVec<Arc<Session>>>,
 }
@@ -100,6 +105,7 @@ impl Device {
                 engine,
                 queue,
                 buffer_bytes: Atomic::new(64 << 10),
+                ring_entries: Atomic::new(256),
                 sessions <- new_mutex!(KVec::new()),
             }),
             GFP_KERNEL,
@@ -142,6 +148,20 @@ impl Device {
             return Err(EINVAL);
         }
         self.buffer_bytes.store(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// How many entries each ring of a new session gets.
+    pub(crate) fn ring_entries(&self) -> u32 {
+        self.ring_entries.load(Relaxed)
+    }
+
+    /// Sets how many entries each ring of a new session gets: a power of two.
+    pub(crate) fn set_ring_entries(&self, entries: u32) -> Result {
+        if !ring::is_size(entries) {
+            return Err(EINVAL);
+        }
+        self.ring_entries.store(entries, Relaxed);
         Ok(())
     }
 

@@ -15,7 +15,8 @@ use kernel::{
 use crate::sys::{
     binding::Binding,
     dma::RevocableMemory,
-    miscdevice::Closed, //
+    miscdevice::Closed,
+    shared::Shared, //
 };
 
 /// Zeroed coherent memory, allocated on first use.
@@ -64,6 +65,17 @@ impl Buffer {
     /// Copies `length` bytes from `source` to `destination`, by the processor.
     pub(crate) fn copy_within(&self, source: usize, destination: usize, length: usize) -> Result {
         self.0.copy_within(source, destination, length)
+    }
+
+    /// Fills `length` bytes from `destination` on with `pattern`, repeated, by the processor.
+    pub(crate) fn fill(&self, destination: usize, length: usize, pattern: [u8; 8]) -> Result {
+        self.0.fill(destination, length, pattern)
+    }
+
+    /// Calls `f` with the buffer as memory that user space changes at any time. It cannot be revoked
+    /// meanwhile; `f` must not access user memory by its addresses.
+    pub(crate) fn shared<R>(&self, f: impl FnOnce(&Shared<'_>) -> Result<R>) -> Result<R> {
+        self.0.access(|memory| f(&Shared::new(memory)))
     }
 
     /// Maps the buffer into user space, until it is revoked.

@@ -30,6 +30,7 @@ mod mmap;
 mod procfs;
 mod queue;
 mod registry;
+mod ring;
 mod session;
 mod stream;
 #[expect(

@@ -15,7 +15,10 @@ use kernel::{
 
 use crate::{
     device::MAX_BUFFER_BYTES,
-    queue::Queue,
+    queue::{
+        Queue,
+        Source, //
+    },
     sys::workqueue::Workqueue,
     uapi::{
         ioctl::ENGINE_SOFTWARE,
@@ -114,10 +117,13 @@ impl WorkItem for Worker {
     fn run(this: Arc<Worker>) {
         while let Some(entry) = this.queue.take() {
             let request = entry.transfer().request();
-            let result =
-                request
-                    .buffer
-                    .copy_within(request.source, request.destination, request.length);
+            let (buffer, destination) = (&request.buffer, request.destination);
+            let result = match request.source {
+                Source::Offset(source) => {
+                    buffer.copy_within(source, destination, request.length)
+                }
+                Source::Pattern(pattern) => buffer.fill(destination, request.length, pattern),
+            };
             this.queue.complete(entry, result);
         }
     }

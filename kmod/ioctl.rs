@@ -30,7 +30,8 @@ use crate::{
         self,
         ioctl::{
             Copy,
-            Info, //
+            Info,
+            Submit, //
         }, //
     }, //
 };
@@ -39,10 +40,12 @@ const _: () = {
     const MAGIC: u32 = uapi::ioctl::MAGIC as u32;
     assert!(uapi::ioctl::INFO == _IOR::<Info>(MAGIC, 0));
     assert!(uapi::ioctl::COPY == _IOWR::<Copy>(MAGIC, 1));
+    assert!(uapi::ioctl::SUBMIT == _IOWR::<Submit>(MAGIC, 2));
 };
 
 const INFO: u32 = uapi::ioctl::command(uapi::ioctl::INFO);
 const COPY: u32 = uapi::ioctl::command(uapi::ioctl::COPY);
+const SUBMIT: u32 = uapi::ioctl::command(uapi::ioctl::SUBMIT);
 
 /// Carries out one command.
 pub(crate) fn dispatch(
@@ -61,6 +64,10 @@ pub(crate) fn dispatch(
             let (reader, writer) = argument.reader_writer();
             copy(session, reader, writer)?;
         }
+        SUBMIT => {
+            let (reader, writer) = argument.reader_writer();
+            submit(session, reader, writer)?;
+        }
         _ => return Err(ENOTTY),
     }
     Ok(0)
@@ -73,12 +80,18 @@ fn info(session: &Session, writer: UserSliceWriter) -> Result {
         &Info {
             abi_version: uapi::ABI_VERSION,
             engine: device.engine().id(),
-            capabilities: uapi::ioctl::CAP_MMAP | uapi::ioctl::CAP_STREAM | uapi::ioctl::CAP_COPY,
+            capabilities: uapi::ioctl::CAP_MMAP
+                | uapi::ioctl::CAP_STREAM
+                | uapi::ioctl::CAP_COPY
+                | uapi::ioctl::CAP_RINGS,
             // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-            buffer_bytes: session.buffer().bytes() as u64,
+            buffer_bytes: session.buffer_bytes() as u64,
             max_transfer_bytes: device.engine().max_transfer_bytes(),
             session: session.number(),
-            reserved: [0; 3],
+            rings_offset: session.buffer_bytes() as u64,
+            ring_entries: session.rings().lock().entries(),
+            reserved0: 0,
+            reserved: 0,
         },
     )
 }
@@ -94,7 +107,7 @@ fn copy(
         return Err(EINVAL);
     }
     // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-    let buffer_bytes = session.buffer().bytes() as u64;
+    let buffer_bytes = session.buffer_bytes() as u64;
     uapi::transfer::check_copy(
         copy.source_offset,
         copy.destination_offset,
@@ -114,6 +127,20 @@ fn copy(
     copy.sequence = sequence;
     copy.duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(0);
     put(writer, &copy)
+}
+
+fn submit(
+    session: ArcBorrow<'_, Session>,
+    reader: UserSliceReader,
+    writer: UserSliceWriter,
+) -> Result {
+    // Read once: user space may change its copy at any time.
+    let mut submit: Submit = get(reader)?;
+    if submit.flags != 0 || submit.taken != 0 {
+        return Err(EINVAL);
+    }
+    submit.taken = session.submit(submit.count, submit.wait)?;
+    put(writer, &submit)
 }
 
 /// Reads a structure of which the caller may know less or more than we do, as

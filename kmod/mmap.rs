@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `mmap(2)`: the session's buffer, from offset 0 on.
+//! `mmap(2)`: the session's buffer, from offset 0 on, and its rings behind it.
 
 use kernel::{
     mm::virt::{
@@ -15,7 +15,7 @@ use crate::{
     uapi::transfer, //
 };
 
-/// Maps a part of the session's buffer.
+/// Maps a part of the session's buffer and rings.
 ///
 /// A private mapping is refused, since its writes would not reach the engine, and so is an
 /// executable one.

@@ -61,12 +61,21 @@ use crate::{
 /// submitted together time out together: an eighth of the timeout, within these limits.
 const GRACE_MS: RangeInclusive<u32> = 10..=100;
 
-/// What is to be copied, within one buffer.
+/// Where the bytes of a transfer come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// From the same buffer, in bytes from its start.
+    Offset(usize),
+    /// These, repeated.
+    Pattern([u8; 8]),
+}
+
+/// What is to be moved, within one buffer.
 pub(crate) struct Request {
-    /// The memory to copy in.
+    /// The memory to move in.
     pub(crate) buffer: Buffer,
-    /// Where to read, in bytes from the start of the buffer.
-    pub(crate) source: usize,
+    /// Where to read.
+    pub(crate) source: Source,
     /// Where to write, in bytes from the start of the buffer.
     pub(crate) destination: usize,
     /// How many bytes.
@@ -82,7 +91,7 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// What is to be copied.
+    /// What is to be moved.
     pub(crate) fn request(&self) -> &Request {
         &self.request
     }

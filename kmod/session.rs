@@ -4,6 +4,7 @@
 
 use kernel::{
     new_mutex,
+    page::page_align,
     prelude::*,
     static_lock_class,
     sync::{
@@ -28,13 +29,16 @@ use crate::{
     queue::{
         Observer,
         Request,
+        Source,
         Transfer, //
     },
+    ring::Rings,
     stream::{
         self,
         Stream, //
     },
-    sys::miscdevice::Closed, //
+    sys::miscdevice::Closed,
+    uapi::ring, //
 };
 
 /// Number of the last session that was opened, on any device.
@@ -45,10 +49,14 @@ static LAST_SESSION: Atomic<u64> = Atomic::new(0);
 pub(crate) struct Session {
     number: u64,
     device: Arc<Device>,
+    buffer_bytes: usize,
+    /// The buffer, and the rings behind it.
     buffer: Buffer,
     stream_area: Buffer,
     #[pin]
     stream: Mutex<Stream>,
+    #[pin]
+    rings: Mutex<Rings>,
     /// Notified, with `stream` having been locked in between, when a transfer of this session is
     /// done, when the stream has changed and when the device is gone.
     changed: PollCondVarBox,
@@ -60,13 +68,18 @@ impl Session {
     /// It gets its memory when it uses it: what is called here keeps other devices from being
     /// opened.
     pub(crate) fn open(device: &Arc<Device>) -> Result<Arc<Self>> {
+        let (buffer_bytes, ring_entries) = (device.buffer_bytes(), device.ring_entries());
+        // Whole pages, as the buffer is: what is mapped is nobody else's.
+        let area_bytes = buffer_bytes + page_align(ring::bytes(ring_entries)).ok_or(EINVAL)?;
         let session = Arc::pin_init(
             try_pin_init!(Self {
                 number: LAST_SESSION.fetch_add(1, Relaxed) + 1,
                 device: device.clone(),
-                buffer: Buffer::new(device.binding(), device.buffer_bytes())?,
+                buffer_bytes,
+                buffer: Buffer::new(device.binding(), area_bytes)?,
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
                 stream <- new_mutex!(Stream::new()?),
+                rings <- new_mutex!(Rings::new(ring_entries)),
                 changed: PollCondVarBox::new(c"dmacopy::Session::changed", static_lock_class!())?,
             }),
             GFP_KERNEL,
@@ -79,6 +92,7 @@ impl Session {
     /// and frees the memory.
     pub(crate) fn close(&self, file: &Closed<'_>) {
         self.end_stream();
+        self.end_rings();
         self.buffer.free(file);
         self.stream_area.free(file);
         // Last, so that otherwise `Device::shut_down` frees the memory, or waits until it is.
@@ -103,7 +117,12 @@ impl Session {
         &self.device
     }
 
-    /// The memory that user space maps and that [`Self::copy`] copies in.
+    /// How much of [`Self::buffer`] transfers can use, in bytes: all but the rings.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
+    }
+
+    /// The memory that user space maps and that transfers move in: the buffer, then the rings.
     pub(crate) fn buffer(&self) -> &Buffer {
         &self.buffer
     }
@@ -116,6 +135,11 @@ impl Session {
     /// The state of the stream.
     pub(crate) fn stream(&self) -> &Mutex<Stream> {
         &self.stream
+    }
+
+    /// Where the driver is in the rings.
+    pub(crate) fn rings(&self) -> &Mutex<Rings> {
+        &self.rings
     }
 
     /// Where threads wait for anything that happens to this session.
@@ -142,7 +166,7 @@ impl Session {
         self.buffer.allocate()?;
         let request = Request {
             buffer: self.buffer.clone(),
-            source,
+            source: Source::Offset(source),
             destination,
             length,
         };
@@ -180,6 +204,7 @@ impl Session {
 
 impl Observer for Session {
     fn transfer_done(&self) {
+        self.post_completions();
         self.wake();
     }
 }

@@ -26,6 +26,7 @@ use kernel::{
 use crate::{
     queue::{
         Request,
+        Source,
         Transfer, //
     },
     session::Session,
@@ -193,7 +194,7 @@ impl Session {
         let result = result.and_then(|length| {
             let request = Request {
                 buffer: self.stream_area().clone(),
-                source: piece.offset,
+                source: Source::Offset(piece.offset),
                 destination: CAPACITY + piece.offset,
                 length,
             };
@@ -356,7 +357,11 @@ impl Session {
         }
         let stream = self.stream().lock();
         let mut events = PollEvents::NONE;
-        if stream.readable().is_some() || stream.failure().is_some() || stream.lost.is_some() {
+        if stream.readable().is_some()
+            || stream.failure().is_some()
+            || stream.lost.is_some()
+            || self.has_unread_completions()
+        {
             events = events | PollEvents::READABLE;
         }
         if stream.writable().is_some() || stream.is_blocked_by_failure() {

@@ -28,6 +28,7 @@ static LIST: AttributeList<CharDevice, { attribute::ALL.len() }> = AttributeList
     Entry::new::<Engine>(),
     Entry::new::<State>(),
     Entry::new::<BufferBytes>(),
+    Entry::new::<RingEntries>(),
     Entry::new::<TimeoutMs>(),
     Entry::new::<Sessions>(),
     Entry::new::<Transfers>(),
@@ -82,6 +83,7 @@ read_only!(AbiVersion, ABI_VERSION, _device => ABI_VERSION);
 read_only!(Engine, ENGINE, device => device.engine().name());
 read_only!(State, STATE, device => device.queue().state());
 read_write!(BufferBytes, BUFFER_BYTES, device => device.buffer_bytes(), set_buffer_bytes);
+read_write!(RingEntries, RING_ENTRIES, device => device.ring_entries(), set_ring_entries);
 read_write!(TimeoutMs, TIMEOUT_MS, device => device.timeout_ms(), set_timeout_ms);
 read_only!(Sessions, SESSIONS, device => device.sessions());
 read_only!(Transfers, TRANSFERS, device => device.queue().counters().transfers.load(Relaxed));

@@ -6,6 +6,7 @@
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use core::{
+    cmp::min,
     mem,
     ops::Range,
     ptr::NonNull, //
@@ -160,6 +161,34 @@ impl RevocableMemory {
             // the memory model of the kernel, which `memmove` belongs to: it is opaque to the
             // compiler.
             unsafe { bindings::memmove(to.cast(), from.cast_const().cast(), length) };
+            Ok(())
+        })
+    }
+
+    /// Writes `pattern`, repeated, to `length` bytes from offset `destination` on.
+    pub(crate) fn fill(&self, destination: usize, length: usize, pattern: [u8; 8]) -> Result {
+        let end = destination.checked_add(length).ok_or(EINVAL)?;
+        self.access(|memory| {
+            if end > memory.size() {
+                return Err(EINVAL);
+            }
+
+            // SAFETY: `destination` has just been checked to lie within the allocation or at its
+            // end.
+            let to = unsafe { memory.as_mut_ptr().cast::<u8>().add(destination) };
+            let first = min(length, pattern.len());
+            // SAFETY: The range has just been checked to lie within the allocation, which is valid
+            // as long as `memory` is borrowed. As to user space, see `copy_within`.
+            unsafe { bindings::memcpy(to.cast(), pattern.as_ptr().cast(), first) };
+            // What has been written is a whole number of patterns, until the last piece.
+            let mut written = first;
+            while written < length {
+                let piece = min(written, length - written);
+                // SAFETY: `written + piece` is at most `length`, and the two ranges do not overlap,
+                // as `piece` is at most `written`. As to user space, see `copy_within`.
+                unsafe { bindings::memcpy(to.add(written).cast(), to.cast_const().cast(), piece) };
+                written += piece;
+            }
             Ok(())
         })
     }

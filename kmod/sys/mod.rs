@@ -16,6 +16,7 @@ pub(crate) mod module_data;
 pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;
+pub(crate) mod shared;
 pub(crate) mod workqueue;
 
 use kernel::{
