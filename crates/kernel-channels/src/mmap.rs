@@ -55,7 +55,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -206,6 +206,43 @@ impl Mapping {
     /// [`Error::Range`] when the bytes do not all lie within the mapping.
     pub fn copy_to_vec(&self, offset: usize, length: usize) -> Result<Vec<u8>, Error> {
         self.view.copy_to_vec(offset, length)
+    }
+
+    /// An index that the other side writes: whatever it wrote before the index is read after this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] when four bytes at `offset` do not lie within the mapping, or are not
+    /// aligned.
+    pub fn load_acquire(&self, offset: usize) -> Result<u32, Error> {
+        Ok(self.index(offset)?.load(Ordering::Acquire))
+    }
+
+    /// Writes an index that the other side reads: who reads it finds what was written before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load_acquire`]. Nothing is written then.
+    pub fn store_release(&mut self, offset: usize, value: u32) -> Result<(), Error> {
+        self.index(offset)?.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    fn index(&self, offset: usize) -> Result<&AtomicU32, Error> {
+        let length = size_of::<u32>();
+        let start = self.view.start(offset, length)?;
+        if !start.cast::<u32>().is_aligned() {
+            let mapped = self.len();
+            return Err(Error::Range {
+                offset,
+                length,
+                mapped,
+            });
+        }
+        // SAFETY: `start` checked that the word is mapped, where it stays until `self` is dropped,
+        // and it is aligned. The pages are writable; changes from outside are allowed by it being
+        // atomic, and `store_release` takes `&mut self`, as all writing does.
+        Ok(unsafe { AtomicU32::from_ptr(start.cast()) })
     }
 
     /// Writes `length` bytes, each as `byte_at` says for its index.
