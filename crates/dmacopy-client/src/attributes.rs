@@ -101,6 +101,24 @@ impl Attributes {
         self.set(attribute::BUFFER_BYTES, bytes)
     }
 
+    /// How many entries each ring of the next session gets.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`], as for all attributes.
+    pub fn ring_entries(&self) -> Result<u64, Error> {
+        self.number(attribute::RING_ENTRIES)
+    }
+
+    /// Sets how many entries each ring of the next session gets: a power of two from 2 to 4096.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EINVAL` for another number.
+    pub fn set_ring_entries(&self, entries: u64) -> Result<(), Error> {
+        self.set(attribute::RING_ENTRIES, entries)
+    }
+
     /// How long a transfer may take before the engine counts as stalled.
     ///
     /// # Errors

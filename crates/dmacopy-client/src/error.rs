@@ -81,6 +81,10 @@ pub enum Operation {
     MapBuffer,
     /// Accessing the mapped buffer.
     AccessBuffer,
+    /// Mapping or accessing the rings.
+    AccessRings,
+    /// Having the driver take what is in the ring.
+    Submit,
     /// Writing to the stream.
     WriteStream,
     /// Reading from the stream.
@@ -115,6 +119,8 @@ impl fmt::Display for Operation {
             Self::Request(code) => write!(f, "send request {code:#010x}"),
             Self::MapBuffer => f.write_str("map the buffer"),
             Self::AccessBuffer => f.write_str("access the buffer"),
+            Self::AccessRings => f.write_str("access the rings"),
+            Self::Submit => f.write_str("submit descriptors"),
             Self::WriteStream => f.write_str("write to the stream"),
             Self::ReadStream => f.write_str("read from the stream"),
             Self::PollStream => f.write_str("wait for the stream"),

@@ -18,6 +18,9 @@
 //! # Ok::<(), dmacopy_client::Error>(())
 //! ```
 //!
+//! Many small transfers are cheaper by [`Rings`]: a batch of descriptors takes one system call, and
+//! a completion none.
+//!
 //! A session copies a stream too: what is written to it comes out of [`Session::read`], moved by
 //! the engine. [`Attributes`] are a device's settings and counters, and [`DebugFiles`] is
 //! what developers need to look inside and to make it fail.
@@ -32,6 +35,7 @@ mod error;
     reason = "what the driver does with an argument is promised here"
 )]
 mod request;
+mod rings;
 mod session;
 
 pub use attributes::{Attributes, Counters, State};
@@ -40,4 +44,5 @@ pub use debug::{DebugFiles, Stall};
 pub use device::Device;
 pub use dmacopy_uapi::ioctl::Info;
 pub use error::{Error, Operation};
+pub use rings::{Descriptor, RingCompletion, Rings};
 pub use session::{Completion, Session};

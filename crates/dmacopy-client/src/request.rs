@@ -5,7 +5,7 @@
 //! Only a [`crate::Session`] sends them, whose file belongs to the driver: that was checked when it was
 //! opened.
 
-use dmacopy_uapi::ioctl::{self, Copy, Info};
+use dmacopy_uapi::ioctl::{self, Copy, Info, Submit};
 use kernel_channels::chardev::Node;
 use kernel_channels::ioctl::{Request, call};
 
@@ -18,6 +18,12 @@ pub(crate) const INFO: Request<Info> = unsafe { Request::new(ioctl::INFO) };
 // SAFETY: the code is the driver's for `Copy`. The driver reads and writes as many bytes as the
 // code announces, before the call returns; the offsets are of its own buffer, not addresses.
 pub(crate) const COPY: Request<Copy> = unsafe { Request::new(ioctl::COPY) };
+
+/// Asks for a [`Submit`].
+// SAFETY: the code is the driver's for `Submit`. The driver reads and writes as many bytes as the
+// code announces, before the call returns; what it takes from the rings are offsets within its own
+// buffer, not addresses.
+pub(crate) const SUBMIT: Request<Submit> = unsafe { Request::new(ioctl::SUBMIT) };
 
 /// Sends a request by its bare code to a session's file.
 pub(crate) fn send(

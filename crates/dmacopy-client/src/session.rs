@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use dmacopy_uapi::ioctl::{self, Info};
+use dmacopy_uapi::ring;
 use kernel_channels::chardev::{Flags, Node};
 use kernel_channels::mmap::Mapping;
 use kernel_channels::{Interest, Readiness};
 
 use crate::error::Context;
-use crate::{Buffer, Device, Error, Operation, request};
+use crate::{Buffer, Device, Error, Operation, Rings, request};
 
 /// One open file of a device: a buffer and a stream that no other session sees.
 #[derive(Debug)]
@@ -113,6 +114,23 @@ impl Session {
         let length = usize::try_from(bytes).unwrap_or(usize::MAX);
         let mapping = Mapping::map(&self.node, 0, length).on(&self.device, Operation::MapBuffer)?;
         Ok(Buffer::new(mapping, self.device.clone()))
+    }
+
+    /// Maps the session's rings, which one thread is to use at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with what the kernel returned.
+    pub fn rings(&self) -> Result<Rings, Error> {
+        let info = self.info()?;
+        let length = ring::bytes(info.ring_entries);
+        let mapping = Mapping::map(&self.node, info.rings_offset, length)
+            .on(&self.device, Operation::AccessRings)?;
+        Rings::new(mapping, self.device.clone(), info.ring_entries)
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Gives bytes to the stream and returns how many the driver took.
