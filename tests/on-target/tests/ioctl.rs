@@ -76,7 +76,8 @@ fn info_agrees_with_sysfs(_: &mut Target) {
         "{engine}"
     );
     assert!(info.max_transfer_bytes > 0);
-    assert_eq!(info.reserved, [0; 3]);
+    assert_eq!(info.rings_offset, info.buffer_bytes);
+    assert_eq!((info.reserved0, info.reserved), (0, 0));
 }
 
 #[hil::test]

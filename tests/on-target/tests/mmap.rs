@@ -3,6 +3,7 @@
 //! The session's buffer in the program's memory, and the mappings that the driver refuses.
 
 use dmacopy_client::{Device, Session};
+use dmacopy_uapi::ring;
 use hil::Target;
 use kernel_channels::chardev::{Flags, Node};
 use kernel_channels::mmap::{Mapping, View};
@@ -12,6 +13,13 @@ use on_target::{
     Errno, Refusable, Result, child_reads, page_bytes, pattern, try_enlarging,
     try_making_executable, try_mapping,
 };
+
+/// The end of what can be mapped of a session: the buffer, and whole pages of rings.
+fn area(session: &Session) -> Result<u64> {
+    let info = session.info()?;
+    let rings = u64::try_from(ring::bytes(info.ring_entries))?;
+    Ok(info.rings_offset + rings.next_multiple_of(page_bytes()?))
+}
 
 /// A new session with the size of its buffer.
 fn session() -> Result<(Session, usize)> {
@@ -146,24 +154,27 @@ fn a_child_of_fork_does_not_inherit_the_mapping(_: &mut Target) {
 }
 
 #[hil::test]
-fn a_mapping_longer_than_the_buffer_returns_einval(_: &mut Target) {
-    let (session, bytes) = session().unwrap();
+fn a_mapping_longer_than_buffer_and_rings_returns_einval(_: &mut Target) {
+    let (session, _) = session().unwrap();
+    let bytes = usize::try_from(area(&session).unwrap()).unwrap();
+    Mapping::map(&session, 0, bytes).unwrap();
     let result = Mapping::map(&session, 0, bytes + 1);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
 #[hil::test]
 fn a_mapping_that_begins_in_the_buffer_and_ends_outside_returns_einval(_: &mut Target) {
-    let (session, bytes) = session().unwrap();
+    let (session, _) = session().unwrap();
+    let bytes = usize::try_from(area(&session).unwrap()).unwrap();
     let result = Mapping::map(&session, page_bytes().unwrap(), bytes);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 
 #[hil::test]
-fn a_mapping_that_begins_after_the_buffer_returns_einval(_: &mut Target) {
-    let (session, bytes) = session().unwrap();
+fn a_mapping_that_begins_after_buffer_and_rings_returns_einval(_: &mut Target) {
+    let (session, _) = session().unwrap();
     let length = usize::try_from(page_bytes().unwrap()).unwrap();
-    let result = Mapping::map(&session, bytes as u64, length);
+    let result = Mapping::map(&session, area(&session).unwrap(), length);
     assert_eq!(result.errno(), Some(libc::EINVAL));
 }
 

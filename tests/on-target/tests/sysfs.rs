@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Device, State};
 use dmacopy_uapi::names::{attribute, state};
+use dmacopy_uapi::ring;
 use hil::Target;
 use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, page_bytes, wait_for_waiting};
 
@@ -48,7 +49,12 @@ fn every_value_is_one_line(_: &mut Target) {
 fn what_the_kernel_reports_cannot_be_set(_: &mut Target) {
     let device = Device::first().unwrap();
     for name in attribute::ALL {
-        if [attribute::BUFFER_BYTES, attribute::TIMEOUT_MS].contains(&name) {
+        let can_be_set = [
+            attribute::BUFFER_BYTES,
+            attribute::RING_ENTRIES,
+            attribute::TIMEOUT_MS,
+        ];
+        if can_be_set.contains(&name) {
             continue;
         }
         let result = device.attributes().directory().set(name, "1");
@@ -91,6 +97,30 @@ fn buffer_bytes_is_what_the_next_session_gets(_: &mut Target) {
         session.copy(0, bytes / 2, bytes / 2).unwrap();
     }
     assert_eq!(earlier.info().unwrap().buffer_bytes, earlier_bytes);
+}
+
+#[hil::test]
+fn ring_entries_are_what_the_next_session_gets(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let attributes = device.attributes();
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::RING_ENTRIES)
+        .unwrap();
+    let earlier = device.session().unwrap();
+    let before = earlier.info().unwrap().ring_entries;
+    for entries in [ring::MIN_ENTRIES, ring::MAX_ENTRIES] {
+        attributes.set_ring_entries(u64::from(entries)).unwrap();
+        assert_eq!(attributes.ring_entries().unwrap(), u64::from(entries));
+        let session = device.session().unwrap();
+        assert_eq!(session.info().unwrap().ring_entries, entries);
+        assert_eq!(session.rings().unwrap().entries(), entries);
+    }
+    for refused in [0, 1, 3, 8192, 1 << 32] {
+        let result = attributes.set_ring_entries(refused);
+        assert_eq!(result.errno(), Some(libc::EINVAL), "{refused}");
+    }
+    assert_eq!(earlier.info().unwrap().ring_entries, before);
 }
 
 #[hil::test]
