@@ -9,9 +9,11 @@ use super::manifest::Manifest;
 use crate::Tree;
 
 /// Each member of the workspace, and the members that it may depend on.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     // The border.
     ("dmacopy-uapi", &[]),
+    // The hardware.
+    ("dmacopy-device", &[]),
     // The target.
     ("kernel-channels", &[]),
     ("dmacopy-client", &["dmacopy-uapi", "kernel-channels"]),
