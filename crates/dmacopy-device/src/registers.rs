@@ -124,11 +124,11 @@ pub mod error {
     pub const NONE: u32 = 0;
     /// The size of the rings is no power of two or not within the limits.
     pub const RING_SIZE: u32 = 1;
-    /// The address of the descriptor ring is not aligned.
+    /// The address of the descriptor ring is not aligned, or the ring passes the last address.
     pub const RING_BASE: u32 = 2;
-    /// The address of the completion ring is not aligned.
+    /// The same of the completion ring.
     pub const COMPLETION_BASE: u32 = 3;
-    /// The doorbell was more than one ring ahead of `HEAD`.
+    /// The doorbell was more than one ring ahead of `HEAD`, or behind its last value.
     pub const DOORBELL: u32 = 4;
     /// A descriptor could not be read.
     pub const DESCRIPTOR_READ: u32 = 5;
