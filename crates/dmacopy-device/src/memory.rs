@@ -41,6 +41,14 @@ pub enum Error {
         /// How long it would be.
         length: u64,
     },
+    /// The file ends before the window does: an access there would end this process.
+    #[error("the file of the window at {address:#x} ends before its {length} bytes")]
+    Short {
+        /// Where it would begin.
+        address: u64,
+        /// How long it would be.
+        length: u64,
+    },
     /// The memory could not be mapped.
     #[error("cannot map {length} bytes of the guest's memory at {address:#x}")]
     Map {
@@ -98,6 +106,10 @@ impl Memory {
         let mut windows = self.windows.iter();
         if windows.any(|window| overlap(&window.addresses, &addresses)) {
             return Err(Error::Overlap { address, length });
+        }
+        let held = file.metadata().map_or(0, |metadata| metadata.len());
+        if offset.checked_add(length).is_none_or(|end| end > held) {
+            return Err(Error::Short { address, length });
         }
         let region = MmapRegion::from_file(FileOffset::new(file, offset), size);
         let region = region.map_err(|source| Error::Map {
@@ -344,7 +356,7 @@ mod tests {
         let size = memory.map(u64::MAX - 1, PAGE, file(2 * PAGE), 0, true);
         assert!(matches!(size, Err(Error::Size { .. })), "{size:?}");
         let longer = memory.map(64 * PAGE, 4 * PAGE, file(2 * PAGE), 0, true);
-        assert!(matches!(longer, Err(Error::Map { .. })), "{longer:?}");
+        assert!(matches!(longer, Err(Error::Short { .. })), "{longer:?}");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 mod interrupts;
 mod register_file;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::time::Instant;
