@@ -75,6 +75,11 @@ impl Repository {
         self.root.join("crates/dmacopy-uapi/src/abi")
     }
 
+    /// The register map that the driver shares with the hardware's model.
+    pub(crate) fn registers(&self) -> PathBuf {
+        self.root.join("crates/dmacopy-device/src/registers.rs")
+    }
+
     /// The file that names the kernel.
     pub(crate) fn kernel_lock(&self) -> PathBuf {
         self.root.join("kmod/kernel.lock")

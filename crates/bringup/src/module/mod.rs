@@ -67,13 +67,15 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
 /// Digest over the source and the kernel that it is built for.
 fn source_stamp(setup: &Setup) -> Result<String> {
     let repository = &setup.tools.repository;
-    stamp_of(&repository.kmod(), &repository.abi(), setup.kernel.folder())
+    let (kmod, abi, registers) = (repository.kmod(), repository.abi(), repository.registers());
+    stamp_of(&kmod, &abi, &registers, setup.kernel.folder())
 }
 
-fn stamp_of(kmod: &Path, abi: &Path, kernel: &Path) -> Result<String> {
+fn stamp_of(kmod: &Path, abi: &Path, registers: &Path, kernel: &Path) -> Result<String> {
     let stamp = Stamp::default()
         .tree(kmod)?
         .tree(abi)?
+        .text(&sha256_of(registers)?)
         .text(&kernel.display().to_string());
     Ok(stamp.hex())
 }
@@ -136,7 +138,9 @@ mod tests {
             std::fs::create_dir(folder).unwrap();
             std::fs::write(folder.join("a.rs"), "one").unwrap();
         }
-        let stamp = |kernel: &str| stamp_of(&kmod, &abi, Path::new(kernel)).unwrap();
+        let registers = guard.path().join("registers.rs");
+        std::fs::write(&registers, "one").unwrap();
+        let stamp = |kernel: &str| stamp_of(&kmod, &abi, &registers, Path::new(kernel)).unwrap();
         let first = stamp("/cache/kernel-1");
         assert_eq!(stamp("/cache/kernel-1"), first);
         assert_ne!(stamp("/cache/kernel-2"), first, "another kernel");
@@ -145,6 +149,9 @@ mod tests {
             assert_ne!(stamp("/cache/kernel-1"), first, "{}", folder.display());
             std::fs::write(folder.join("a.rs"), "one").unwrap();
         }
+        std::fs::write(&registers, "two").unwrap();
+        assert_ne!(stamp("/cache/kernel-1"), first, "the register map");
+        std::fs::write(&registers, "one").unwrap();
         assert_eq!(stamp("/cache/kernel-1"), first);
     }
 

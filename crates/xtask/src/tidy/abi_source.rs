@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The ABI is one source for two compilers, and the only one that the driver borrows.
+//! The ABI is one source for two compilers. The driver borrows it, the register map of the kit's
+//! hardware, and nothing else.
 
 use super::Fault;
 use crate::Tree;
@@ -9,12 +10,18 @@ use crate::rust_source::{Source, words};
 /// The sources of the ABI.
 const ABI: &str = "crates/dmacopy-uapi/src/abi/";
 
-/// How the driver mounts them.
+/// The register map.
+const REGISTERS: &str = "crates/dmacopy-device/src/registers.rs";
+
+/// How the driver mounts the ABI.
 const MOUNT: &str = "#[path = \"../crates/dmacopy-uapi/src/abi/mod.rs\"]";
+
+/// How the driver mounts the register map, if it does.
+const REGISTERS_MOUNT: &str = "#[path = \"../crates/dmacopy-device/src/registers.rs\"]";
 
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for file in tree.below(ABI) {
+    for file in tree.below(ABI).chain(tree.get(REGISTERS)) {
         let code = Source::new(&file.text).code;
         // Conditions are easier to read without the blanks that one may put into them.
         for (index, line) in code.lines().enumerate() {
@@ -44,7 +51,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
 /// Checks what the driver takes from outside of its folder.
 fn mounts(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut mounted = 0;
+    // The ABI and the register map.
+    let mut mounted = [false; 2];
     let mut sources = 0;
     for file in tree.below("kmod/").filter(|file| file.extension() == "rs") {
         sources += 1;
@@ -54,17 +62,21 @@ fn mounts(tree: &Tree) -> Vec<Fault> {
                 continue;
             }
             let start = source.code[..offset].rfind('#').unwrap_or(offset);
-            if !source.uncommented[start..].starts_with(MOUNT) {
-                let what = "mounts another source than the ABI";
-                faults.push(Fault::at(file, offset, what));
-            } else if mounted > 0 {
-                faults.push(Fault::at(file, offset, "mounts the ABI again"));
-            } else {
-                mounted += 1;
+            let mounts = [MOUNT, REGISTERS_MOUNT];
+            let mount = mounts.map(|mount| source.uncommented[start..].starts_with(mount));
+            match mount.iter().position(|is_this| *is_this) {
+                None => {
+                    let what = "mounts another source than the ABI and the register map";
+                    faults.push(Fault::at(file, offset, what));
+                }
+                Some(which) if mounted[which] => {
+                    faults.push(Fault::at(file, offset, "mounts this source again"));
+                }
+                Some(which) => mounted[which] = true,
             }
         }
     }
-    if sources > 0 && mounted == 0 {
+    if sources > 0 && !mounted[0] {
         let what = format!("no source here says {MOUNT}");
         faults.push(Fault::new("kmod", 1, what));
     }
@@ -89,6 +101,8 @@ mod tests {
         ] {
             let faults = check(&Tree::from([(FILE, text)]));
             assert_eq!(places(&faults), [format!("{FILE}:1")], "{text}");
+            let faults = check(&Tree::from([(REGISTERS, text)]));
+            assert_eq!(places(&faults), [format!("{REGISTERS}:1")], "{text}");
         }
     }
 
@@ -101,6 +115,12 @@ mod tests {
             ("kmod/sys/c.rs", MOUNT),
         ]));
         assert_eq!(places(&faults), ["kmod/b.rs:2", "kmod/sys/c.rs:1"]);
+        let faults = check(&Tree::from([
+            ("kmod/a.rs", MOUNT),
+            ("kmod/b.rs", REGISTERS_MOUNT),
+            ("kmod/c.rs", REGISTERS_MOUNT),
+        ]));
+        assert_eq!(places(&faults), ["kmod/c.rs:1"]);
         let commented = format!("// {MOUNT}");
         let faults = check(&Tree::from([("kmod/a.rs", commented.as_str())]));
         assert_eq!(places(&faults), ["kmod:1"]);
@@ -116,6 +136,7 @@ mod tests {
                 "extern crate std; use std::fmt;",
             ),
             ("kmod/dmacopy_main.rs", MOUNT),
+            ("kmod/pci.rs", REGISTERS_MOUNT),
             ("kmod/a.rs", "fn path() {} // #[path = \"b\"]\n"),
         ]));
         assert_eq!(faults, []);
