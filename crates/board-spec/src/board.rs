@@ -93,6 +93,20 @@ pub struct Qemu {
     /// board's kernel knows it by, or else the label of its chip, a colon and its offset there.
     #[serde(default)]
     pub stimulus: BTreeMap<String, Stimulus>,
+    /// The PCI functions that whoever runs the emulator plays for it, by name.
+    #[serde(default)]
+    pub peripheral: BTreeMap<String, Peripheral>,
+}
+
+/// The place of a PCI function that is none of the emulator's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peripheral {
+    /// Argument of `-device`: the slot that it is in, and can be pulled out of.
+    pub slot: String,
+    /// What the kernel must be told on its command line.
+    #[serde(default)]
+    pub kernel_arguments: Vec<String>,
 }
 
 /// The card or disk that QEMU can give a board.
@@ -212,11 +226,19 @@ impl Board {
                 ("qemu.network.interface", &network.interface),
             ]
         });
+        let peripherals = self.qemu.iter().flat_map(|qemu| &qemu.peripheral);
+        let of_peripherals = peripherals.flat_map(|(name, peripheral)| {
+            [
+                ("the name of qemu.peripheral", name),
+                ("qemu.peripheral.slot", &peripheral.slot),
+            ]
+        });
         let words = [
             ("console.device", &self.console.device),
             ("agent.port", &self.agent.port),
         ];
-        for (key, word) in words.into_iter().chain(of_network) {
+        let words = words.into_iter().chain(of_network).chain(of_peripherals);
+        for (key, word) in words {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
             if word.is_empty() || !word.chars().all(is_plain) {
                 return Some(format!("{key} {word:?} is no name of a port or device"));

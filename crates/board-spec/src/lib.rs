@@ -11,7 +11,9 @@ mod boards;
 mod error;
 mod stimulus;
 
-pub use board::{Agent, Board, Console, Device, Kernel, Network, Qemu, SerialUse, Storage};
+pub use board::{
+    Agent, Board, Console, Device, Kernel, Network, Peripheral, Qemu, SerialUse, Storage,
+};
 pub use boards::Boards;
 pub use error::Error;
 pub use stimulus::{Button, Drive, Line, Sensor, Stimulus};

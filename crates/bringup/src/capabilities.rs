@@ -12,13 +12,17 @@ use crate::benches::{self, Chosen};
 
 /// What a bench may have besides its board, for tests on the PC that need it, and what it means. By
 /// its own name, each line, sensor and button can be required in the same way.
-const OF_BENCHES: [(&str, &str); 7] = [
+const OF_BENCHES: [(&str, &str); 8] = [
     (POWER, "a power switch that commands can press"),
     (CONSOLE, "a console that is listened to"),
     (STORAGE, "a card or disk that the bench can write"),
     (LINE, "a line that the bench can set and look at"),
     (SENSOR, "a sensor that the bench can tell what to measure"),
     (BUTTON, "a button that the bench can press"),
+    (
+        PERIPHERAL,
+        "a device that the bench plays, and can pull out",
+    ),
     (
         CABLE,
         "a button that pulls the agent's cable and puts it in again",
@@ -31,6 +35,7 @@ const STORAGE: &str = "storage";
 const LINE: &str = "stimulus-line";
 const SENSOR: &str = "stimulus-sensor";
 const BUTTON: &str = "stimulus-button";
+const PERIPHERAL: &str = "peripheral";
 const CABLE: &str = "cable";
 
 /// What the board can do, and what its bench has.
@@ -66,6 +71,7 @@ fn capability(kind: Kind) -> &'static str {
         Kind::Line => LINE,
         Kind::Sensor => SENSOR,
         Kind::Button => BUTTON,
+        Kind::Peripheral => PERIPHERAL,
     }
 }
 
@@ -101,7 +107,12 @@ fn stimulus_of(board: &Board) -> Vec<Point> {
         name: name.clone(),
         kind: Kind::of(stimulus),
     };
-    stimulus.map(point).collect()
+    let peripherals = board.qemu.iter().flat_map(|qemu| qemu.peripheral.keys());
+    let peripherals = peripherals.map(|name| Point {
+        name: name.clone(),
+        kind: Kind::Peripheral,
+    });
+    stimulus.map(point).chain(peripherals).collect()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::login::Login;
 use crate::progress::Step;
 use crate::setup::Setup;
 use crate::toolbox::{Access, KERNEL, OUTPUT};
-use crate::{device_tree, module};
+use crate::{device_tree, module, peripheral};
 
 /// A loaded PC takes several times the usual 5 s.
 const BOOT: Duration = Duration::from_secs(90);
@@ -122,23 +122,24 @@ impl Emulation {
         let copy = std::fs::File::create(&self.console)
             .or_environment(|| format!("cannot write {}", self.console.display()))?;
         let console = Console::new(Fate::default(), Some(copy));
-        let emulated = self.board(board.clone(), console.clone());
+        let emulated = self.board(board.clone(), console.clone())?;
         Ok(Fixture::new(board, Box::new(emulated), BOOT, console))
     }
 
     /// The board by itself, off. What it says goes to `console`.
-    pub(crate) fn board(self, board: Board, console: Console) -> Emulated {
+    pub(crate) fn board(self, board: Board, console: Console) -> Result<Emulated> {
         let launch = move || {
             let mut words = self.launch.iter();
             let mut command = Command::new(words.next().map_or("", String::as_str));
             command.args(words);
             command
         };
-        let emulated = Emulated::new(board, self.images, console, launch);
-        match self.storage {
+        let emulated = Emulated::new(board.clone(), self.images, console, launch);
+        let emulated = peripheral::play_all(&board, emulated)?;
+        Ok(match self.storage {
             Some(path) => emulated.with_storage(path),
             None => emulated,
-        }
+        })
     }
 }
 

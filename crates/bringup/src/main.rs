@@ -30,6 +30,7 @@ mod lock_file;
 mod login;
 mod mirror;
 mod module;
+mod peripheral;
 mod progress;
 mod repository;
 mod sending;

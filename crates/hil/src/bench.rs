@@ -347,6 +347,41 @@ impl Bench {
         self.act(button, Action::Press).map(drop)
     }
 
+    /// Asks the board to let go of a peripheral, and pulls it out.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such peripheral, the board does not let go, or is off.
+    pub fn unplug(&self, peripheral: &str) -> Result<(), Error> {
+        self.act(peripheral, Action::Unplug).map(drop)
+    }
+
+    /// Puts in a peripheral that was pulled out.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such peripheral, it is in, or the board is off.
+    pub fn plug(&self, peripheral: &str) -> Result<(), Error> {
+        self.act(peripheral, Action::Plug).map(drop)
+    }
+
+    /// Has a peripheral do something, in a language of its own, and returns its answer in that. What
+    /// it was told is taken back when the bench is given back.
+    ///
+    /// # Errors
+    ///
+    /// When the bench has no such peripheral, or it does not understand.
+    pub fn instruct(&self, peripheral: &str, instruction: &str) -> Result<String, Error> {
+        let request = Request::Instruct {
+            name: peripheral.to_owned(),
+            instruction: instruction.to_owned(),
+        };
+        match self.ask(&request)? {
+            Answer::Said(answer) => Ok(answer),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     fn act(&self, name: &str, action: Action) -> Result<Option<Level>, Error> {
         let name = name.to_owned();
         match self.ask(&Request::Act { name, action })? {

@@ -183,6 +183,15 @@ pub enum Error {
         /// What there is instead.
         there_are: String,
     },
+    /// The board has a peripheral that nobody plays.
+    #[error(
+        "the board has a peripheral {name}, and nobody here plays it: \
+             take [qemu.peripheral.{name}] out of its board.toml"
+    )]
+    NotPlayed {
+        /// Its name.
+        name: String,
+    },
     /// Something was not done to the board.
     #[error("cannot {attempt}: {reason}")]
     Stimulus {

@@ -36,6 +36,8 @@ mod harness;
 #[cfg(feature = "bench")]
 pub mod health;
 #[cfg(feature = "bench")]
+mod peripheral;
+#[cfg(feature = "bench")]
 pub mod qemu;
 #[cfg(feature = "bench")]
 pub mod server;
@@ -67,6 +69,8 @@ pub use fate::{Fate, Lost};
 #[cfg(feature = "bench")]
 pub use fixture::{Fixture, Keyboard};
 pub use harness::{Listed, Outcome, Place, TargetDescription, UnknownCapability, expansion};
+#[cfg(feature = "bench")]
+pub use peripheral::Peripheral;
 #[cfg(feature = "bench")]
 pub use stimulus::Level;
 pub use target::{InVain, Target};

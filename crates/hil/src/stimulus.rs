@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! What a bench does to its board while it runs, and sees of it, besides power and talk: lines,
-//! sensors, buttons.
+//! sensors, buttons, peripherals.
 
 use std::fmt::{self, Debug, Display};
 
@@ -36,6 +36,8 @@ pub enum Kind {
     Sensor,
     /// A button that can be pressed.
     Button,
+    /// A device that the bench plays, and can pull out and put in again.
+    Peripheral,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Display for Kind {
             Self::Line => "line",
             Self::Sensor => "sensor",
             Self::Button => "button",
+            Self::Peripheral => "peripheral",
         })
     }
 }
@@ -79,6 +82,10 @@ pub enum Action {
     Measure(i64),
     /// Press a button and let it go.
     Press,
+    /// Ask the board to let go of a peripheral, and pull it out.
+    Unplug,
+    /// Put a peripheral in again.
+    Plug,
 }
 
 impl Action {
@@ -88,6 +95,7 @@ impl Action {
             Self::Set(_) | Self::Look => Kind::Line,
             Self::Measure(_) => Kind::Sensor,
             Self::Press => Kind::Button,
+            Self::Unplug | Self::Plug => Kind::Peripheral,
         }
     }
 }
@@ -103,6 +111,18 @@ pub trait Stimulus: Debug + Send + Sync {
     ///
     /// When there is no such point, or the board is off, or what the bench does it with fails.
     fn act(&self, name: &str, action: Action) -> Result<Option<Level>, Error>;
+
+    /// Has a peripheral do something, in a language of its own, and returns its answer in that.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such peripheral, or it does not understand.
+    fn instruct(&self, name: &str, _instruction: &str) -> Result<String, Error> {
+        Err(unknown(&self.points(), name, Kind::Peripheral))
+    }
+
+    /// Takes back whatever peripherals were instructed to do.
+    fn restore(&self) {}
 }
 
 /// Why something cannot be done to a point that there is not.
@@ -131,6 +151,8 @@ pub(crate) fn failed(name: &str, action: Action, reason: impl Display) -> Error 
         Action::Look => format!("look at the line {name}"),
         Action::Measure(value) => format!("have the sensor {name} measure {value}"),
         Action::Press => format!("press the button {name}"),
+        Action::Unplug => format!("pull out the peripheral {name}"),
+        Action::Plug => format!("put in the peripheral {name}"),
     };
     Error::Stimulus {
         attempt,

@@ -110,7 +110,7 @@ impl StandIn {
         let storage = emulation.storage().map(Path::to_path_buf);
         let mut stand_in = Self {
             storage,
-            board: emulation.board(board.clone(), log),
+            board: emulation.board(board.clone(), log)?,
             console: port("console")?,
             agent: agent.transpose()?,
             switch: Switch::new(&folder, "power", false)?,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use board_spec::{Board, Qemu, SerialUse};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// What a board boots from: paths as the emulator sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,11 @@ pub(super) const AGENT_FD: i32 = 11;
 pub(super) const MONITOR_FD: i32 = 12;
 pub(super) const QTEST_FD: i32 = 13;
 pub(super) const STORAGE_FD: i32 = 14;
+/// That of the first peripheral; the others' follow, in the order of their names.
+pub(super) const PERIPHERAL_FD: i32 = 15;
+
+/// What the emulator calls the memory that peripherals see, too.
+const SHARED_MEMORY: &str = "memory";
 
 /// What the monitor calls a board's network.
 const NETWORK: &str = "network";
@@ -54,7 +60,16 @@ pub(super) fn arguments(
         arguments.push(name.to_owned());
         arguments.push(value);
     };
-    option("-machine", qemu.machine.clone());
+    if qemu.peripheral.is_empty() {
+        option("-machine", qemu.machine.clone());
+    } else {
+        // Only memory of this kind can be handed to another process.
+        let size = &qemu.memory;
+        let memory = format!("memory-backend-memfd,id={SHARED_MEMORY},size={size},share=on");
+        option("-object", memory);
+        let machine = format!("{},memory-backend={SHARED_MEMORY}", qemu.machine);
+        option("-machine", machine);
+    }
     if let Some(cpu) = &qemu.cpu {
         option("-cpu", cpu.clone());
     }
@@ -108,6 +123,11 @@ pub(super) fn arguments(
     for device in &qemu.devices {
         option("-device", device.device.clone());
     }
+    for (number, (name, peripheral)) in (1..).zip(&qemu.peripheral) {
+        let slot = format!("{},id={},slot={number}", peripheral.slot, slot_of(name));
+        option("-device", slot);
+        option("-device", function(qemu, name).to_string());
+    }
     if let Some(storage) = qemu.storage.as_ref().filter(|_| has_storage) {
         option("-add-fd", format!("fd={STORAGE_FD},set=0"));
         let file = "file=/dev/fdset/0,format=raw,auto-read-only=off";
@@ -123,10 +143,29 @@ pub(super) fn arguments(
     arguments
 }
 
+/// What the emulator calls the slot of a peripheral.
+fn slot_of(name: &str) -> String {
+    format!("{name}-slot")
+}
+
+/// What the emulator is told of a peripheral, when it starts and when it is put in again.
+pub(super) fn function(qemu: &Qemu, name: &str) -> Value {
+    let names = qemu.peripheral.keys().take_while(|other| *other != name);
+    let fd = names.fold(PERIPHERAL_FD, |fd, _| fd + 1);
+    json!({
+        "driver": "vfio-user-pci",
+        "id": name,
+        "bus": slot_of(name),
+        "socket": { "type": "unix", "path": format!("/proc/self/fd/{fd}") },
+    })
+}
+
 /// A panic restarts the board at once, which `-no-reboot` turns into the emulator's end.
 fn command_line(board: &Board, images: &Images) -> String {
     let console = format!("console={},{}", board.console.device, board.console.baud);
     let mut words = vec![console, "panic=-1".to_owned()];
+    let peripherals = board.qemu.iter().flat_map(|qemu| qemu.peripheral.values());
+    words.extend(peripherals.flat_map(|one| one.kernel_arguments.clone()));
     words.extend(images.kernel_arguments.iter().cloned());
     words.join(" ")
 }
@@ -174,6 +213,24 @@ mod tests {
             assert!(!words.contains("virtserialport"), "{words}");
             assert!(words.contains("chardev:console"), "{words}");
         }
+    }
+
+    #[test]
+    fn memory_is_shared_only_where_a_peripheral_needs_it() {
+        let mut any = false;
+        for (board, words) in of_all(None) {
+            let qemu = board.qemu.unwrap();
+            let needs = !qemu.peripheral.is_empty();
+            any |= needs;
+            assert_eq!(words.contains("share=on"), needs, "{words}");
+            assert_eq!(words.contains("memory-backend="), needs, "{words}");
+            for (fd, name) in (PERIPHERAL_FD..).zip(qemu.peripheral.keys()) {
+                let path = format!("/proc/self/fd/{fd}\"");
+                let slot = format!("id={}", slot_of(name));
+                assert!(words.contains(&path) && words.contains(&slot), "{words}");
+            }
+        }
+        assert!(any, "no board has a peripheral");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 //! An emulated board as a bench.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +18,7 @@ use super::stimulus::{Hands, Running};
 use super::{Images, Machine, wire};
 use crate::stimulus::Stimulus;
 use crate::wiring::{AgentLine, Duplex, Wiring};
-use crate::{Console, Error, Fate};
+use crate::{Console, Error, Fate, Peripheral};
 
 /// The smallest card, in bytes.
 const SMALLEST: u64 = 1 << 20;
@@ -33,6 +35,7 @@ pub struct Emulated {
     machine: Option<Machine>,
     running: Running,
     storage: Option<PathBuf>,
+    peripherals: BTreeMap<String, Arc<dyn Peripheral>>,
 }
 
 impl fmt::Debug for Emulated {
@@ -62,7 +65,27 @@ impl Emulated {
             machine: None,
             running: Running::default(),
             storage: None,
+            peripherals: BTreeMap::new(),
         }
+    }
+
+    /// The board with a peripheral that somebody plays.
+    #[must_use]
+    pub fn with_peripheral(mut self, name: String, peripheral: Arc<dyn Peripheral>) -> Self {
+        self.peripherals.insert(name, peripheral);
+        self
+    }
+
+    /// The sockets of all peripherals that the board has, in the order of their names.
+    fn sockets(&self) -> Result<Vec<OwnedFd>, Error> {
+        let qemu = self.board.qemu.iter();
+        let names = qemu.flat_map(|qemu| qemu.peripheral.keys());
+        let socket = |name: &String| {
+            let peripheral = self.peripherals.get(name);
+            let peripheral = peripheral.ok_or_else(|| Error::NotPlayed { name: name.clone() })?;
+            peripheral.socket().map_err(Error::Channel)
+        };
+        names.map(socket).collect()
     }
 
     /// The board with a card or disk, which is this file once something has been written to it.
@@ -102,7 +125,9 @@ impl Wiring for Emulated {
         let command = (self.launch)();
         let running = self.running.clone();
         let storage = self.open_storage()?;
-        let machine = Machine::start(command, &self.board, &self.images, storage, running)?;
+        let sockets = self.sockets()?;
+        let (board, images) = (&self.board, &self.images);
+        let machine = Machine::start(command, board, images, storage, sockets, running)?;
         self.machine = Some(machine);
         Ok(())
     }
@@ -162,9 +187,11 @@ impl Wiring for Emulated {
     }
 
     fn stimulus(&self) -> Option<Arc<dyn Stimulus>> {
-        let how = self.board.qemu.as_ref()?.stimulus.clone();
-        let running = self.running.clone();
-        Some(Arc::new(Hands { how, running }))
+        Some(Arc::new(Hands {
+            qemu: self.board.qemu.clone()?,
+            running: self.running.clone(),
+            peripherals: self.peripherals.clone(),
+        }))
     }
 
     fn pid(&self) -> Option<u32> {

@@ -15,7 +15,9 @@ use board_spec::Board;
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::Images;
-use super::arguments::{AGENT_FD, CONSOLE_FD, MONITOR_FD, QTEST_FD, STORAGE_FD, arguments};
+use super::arguments::{
+    AGENT_FD, CONSOLE_FD, MONITOR_FD, PERIPHERAL_FD, QTEST_FD, STORAGE_FD, arguments,
+};
 use super::monitor::Monitor;
 use super::qtest::Qtest;
 use super::stimulus::{Channels, Running};
@@ -64,7 +66,7 @@ fn spawn_anchored(mut program: Command) -> Result<(Child, Anchor), Error> {
 
 impl Machine {
     /// Switches `board` on. Who stimulates it finds its channels in `running`; `storage` is its card
-    /// or disk. `program` runs `qemu-system-aarch64`, wherever that is installed, and must hand on
+    /// or disk, `peripherals` are the sockets of what is played for it, in the order of their names. `program` runs `qemu-system-aarch64`, wherever that is installed, and must hand on
     /// the file descriptors it inherits; the arguments are added here.
     ///
     /// # Errors
@@ -75,6 +77,7 @@ impl Machine {
         board: &Board,
         images: &Images,
         storage: Option<File>,
+        peripherals: Vec<OwnedFd>,
         running: Running,
     ) -> Result<Self, Error> {
         let qemu = board.qemu.as_ref().ok_or_else(|| Error::NotEmulated {
@@ -95,6 +98,11 @@ impl Machine {
         mappings.extend(storage.map(|file| FdMapping {
             parent_fd: file.into(),
             child_fd: STORAGE_FD,
+        }));
+        let peripherals = (PERIPHERAL_FD..).zip(peripherals);
+        mappings.extend(peripherals.map(|(child_fd, parent_fd)| FdMapping {
+            parent_fd,
+            child_fd,
         }));
         program
             .args(arguments(board, qemu, images, has_storage))

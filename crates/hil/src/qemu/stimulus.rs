@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Stimulus for an emulated board: by the monitor, and by the test channel.
+//! Stimulus for an emulated board: by the monitor, by the test channel, and by what is played for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use board_spec::{Drive, Line, Stimulus as How};
+use board_spec::{Drive, Line, Qemu, Stimulus as How};
 use serde_json::{Value, json};
 
+use super::arguments;
 use super::monitor::Monitor;
 use super::qtest::{INPUTS, Qtest};
-use crate::Error;
 use crate::stimulus::{Action, Kind, Level, Point, Stimulus, failed, unknown};
+use crate::{Error, Peripheral};
 
 /// Where QEMU keeps the devices that a machine brings.
 const DEVICES: &str = "/machine/unattached";
+
+/// How long a board may take to let go of a peripheral: a slot's button alone takes Linux 5 s.
+const LETTING_GO: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Where QEMU keeps the devices that were added.
 const ADDED: &str = "/machine/peripheral";
@@ -39,8 +48,9 @@ impl Running {
 /// What can be done to an emulated board.
 #[derive(Debug)]
 pub(super) struct Hands {
-    pub(super) how: BTreeMap<String, How>,
+    pub(super) qemu: Qemu,
     pub(super) running: Running,
+    pub(super) peripherals: BTreeMap<String, Arc<dyn Peripheral>>,
 }
 
 impl Stimulus for Hands {
@@ -49,12 +59,28 @@ impl Stimulus for Hands {
             name: name.clone(),
             kind: Kind::of(how),
         };
-        self.how.iter().map(point).collect()
+        let peripheral = |name: &String| Point {
+            name: name.clone(),
+            kind: Kind::Peripheral,
+        };
+        let points = self.qemu.stimulus.iter().map(point);
+        let peripherals = self.qemu.peripheral.keys().map(peripheral);
+        points.chain(peripherals).collect()
     }
 
     fn act(&self, name: &str, action: Action) -> Result<Option<Level>, Error> {
         let there_is = || unknown(&self.points(), name, action.kind());
-        let how = self.how.get(name).ok_or_else(there_is)?;
+        if action.kind() == Kind::Peripheral && self.qemu.peripheral.contains_key(name) {
+            let done = match action {
+                Action::Plug => self.plug(name),
+                _ => self.unplug(name),
+            };
+            return match done {
+                Ok(()) => Ok(None),
+                Err(reason) => Err(failed(name, action, reason)),
+            };
+        }
+        let how = self.qemu.stimulus.get(name).ok_or_else(there_is)?;
         let mut running = self.running.lock();
         let channels = running
             .as_mut()
@@ -80,6 +106,56 @@ impl Stimulus for Hands {
             _ => return Err(there_is()),
         };
         done.map_err(|reason| failed(name, action, format!("QEMU: {reason}")))
+    }
+
+    fn instruct(&self, name: &str, instruction: &str) -> Result<String, Error> {
+        let peripheral = self.peripherals.get(name);
+        let peripheral =
+            peripheral.ok_or_else(|| unknown(&self.points(), name, Kind::Peripheral))?;
+        let refused = |reason| Error::Stimulus {
+            attempt: format!("instruct the peripheral {name}"),
+            reason,
+        };
+        peripheral.instruct(instruction).map_err(refused)
+    }
+
+    fn restore(&self) {
+        for peripheral in self.peripherals.values() {
+            peripheral.restore();
+        }
+    }
+}
+
+impl Hands {
+    /// Has the emulator do something.
+    fn execute(&self, command: &str, arguments: &Value) -> Result<Value, String> {
+        let mut running = self.running.lock();
+        let channels = running.as_mut().ok_or("the board is off")?;
+        let done = channels.monitor.execute(command, arguments);
+        done.map_err(|reason| format!("QEMU: {reason}"))
+    }
+
+    fn plug(&self, name: &str) -> Result<(), String> {
+        let function = arguments::function(&self.qemu, name);
+        self.execute("device_add", &function).map(drop)
+    }
+
+    /// Presses the slot's button, and waits until the board has let go.
+    fn unplug(&self, name: &str) -> Result<(), String> {
+        self.execute("device_del", &json!({ "id": name }))?;
+        let deadline = Instant::now() + LETTING_GO;
+        loop {
+            let there = self.execute("qom-list", &json!({ "path": ADDED }))?;
+            let mut there = there.as_array().into_iter().flatten();
+            if !there.any(|device| device["name"] == name) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let limit = LETTING_GO.as_secs();
+                return Err(format!("the board has not let go of it within {limit} s"));
+            }
+            thread::sleep(LOOK);
+        }
     }
 }
 
@@ -140,11 +216,31 @@ impl Channels {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::io::{self, BufRead as _, BufReader, Write as _};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::thread;
 
     use super::*;
+
+    /// A peripheral that says what it is told.
+    #[derive(Debug)]
+    struct Parrot;
+
+    impl Peripheral for Parrot {
+        fn socket(&self) -> io::Result<OwnedFd> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn instruct(&self, instruction: &str) -> Result<String, String> {
+            match instruction {
+                "" => Err("nothing to say".to_owned()),
+                words => Ok(words.to_owned()),
+            }
+        }
+
+        fn restore(&self) {}
+    }
 
     /// A board of an emulator that has a controller with two inputs, and what its test channel was
     /// told.
@@ -172,7 +268,9 @@ mod tests {
             button = { command = "system_powerdown" }
         "#;
         let (monitor, emulator) = UnixStream::pair().unwrap();
-        answer(emulator, |line| {
+        // How often a peripheral is still seen after it was asked for.
+        let mut seen = 3;
+        answer(emulator, move |line| {
             let request: Value = serde_json::from_str(line).unwrap();
             let path = request["arguments"]["path"].as_str().unwrap_or_default();
             let returned = match (request["execute"].as_str().unwrap(), path) {
@@ -185,7 +283,18 @@ mod tests {
                     { "name": "unnamed-gpio-in[1]", "type": "child<irq>" },
                 ]),
                 ("qom-set", "/machine/peripheral/temp0") => json!({}),
-                ("qmp_capabilities" | "system_powerdown", "") => json!({}),
+                ("qmp_capabilities" | "system_powerdown" | "device_del", "") => json!({}),
+                ("qom-list", ADDED) => {
+                    seen -= 1;
+                    let name = if seen > 0 { "second" } else { "first" };
+                    json!([{ "name": name, "type": "child<vfio-user-pci>" }])
+                }
+                ("device_add", "")
+                    if request["arguments"]["socket"]["path"] == "/proc/self/fd/16"
+                        && seen == 0 =>
+                {
+                    json!({})
+                }
                 _ => {
                     let error = json!({ "desc": "refused" });
                     return json!({ "error": error, "id": request["id"] }).to_string();
@@ -210,8 +319,16 @@ mod tests {
             monitor: Monitor::new(monitor).unwrap(),
             qtest: Qtest::new(qtest).unwrap(),
         });
-        let how = toml::from_str(how).unwrap();
-        (Hands { how, running }, told)
+        let mut qemu: Qemu = toml::from_str("machine = \"m\"\nmemory = \"1G\"\ncpus = 1").unwrap();
+        qemu.stimulus = toml::from_str(how).unwrap();
+        qemu.peripheral = toml::from_str("first.slot = \"s\"\nsecond.slot = \"s\"").unwrap();
+        let second: Arc<dyn Peripheral> = Arc::new(Parrot);
+        let hands = Hands {
+            qemu,
+            running,
+            peripherals: BTreeMap::from([("second".to_owned(), second)]),
+        };
+        (hands, told)
     }
 
     fn answer(channel: UnixStream, mut say: impl FnMut(&str) -> String + Send + 'static) {
@@ -247,6 +364,30 @@ mod tests {
             "readl 0x1008",
         ];
         assert_eq!(*told.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_peripheral_is_out_when_the_emulator_does_not_have_it_any_more() {
+        let (hands, _) = played();
+        // It is still there, so its place is not free.
+        assert!(hands.act("second", Action::Plug).is_err());
+        assert_eq!(hands.act("second", Action::Unplug).unwrap(), None);
+        assert_eq!(hands.act("second", Action::Plug).unwrap(), None);
+        let unknown = hands.act("input", Action::Unplug).unwrap_err().to_string();
+        assert_eq!(
+            unknown,
+            "the bench has no peripheral input: there are first, second"
+        );
+    }
+
+    #[test]
+    fn a_peripheral_is_instructed_in_its_own_language() {
+        let (hands, _) = played();
+        assert_eq!(hands.instruct("second", "hello").unwrap(), "hello");
+        let refused = hands.instruct("second", "").unwrap_err().to_string();
+        let expected = "cannot instruct the peripheral second: nothing to say";
+        assert_eq!(refused, expected);
+        assert!(hands.instruct("third", "hello").is_err());
     }
 
     #[test]

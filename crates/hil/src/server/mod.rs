@@ -29,7 +29,7 @@ use self::holder::Holder;
 pub use self::protocol::{About, Boot, Trouble, TroubleKind};
 pub(crate) use self::protocol::{Answer, Line, Request, receive, send};
 use self::visit::Visit;
-use crate::stimulus::{self, Action, Point, Stimulus};
+use crate::stimulus::{self, Action, Kind, Point, Stimulus};
 use crate::{Boots, Console, Error, Fixture, Keyboard, State};
 
 /// How often a user who waits is told for whom.
@@ -169,6 +169,7 @@ impl Bench {
 
     /// Leaves the board to the next user as this one has found it.
     fn clean_up(&self, reload_modules: bool) {
+        self.restore();
         let mut fixture = self.fixture();
         if fixture.state() != State::Ready {
             return;
@@ -179,6 +180,13 @@ impl Bench {
         if !restored.is_ok_and(|restored| restored.left.is_empty()) {
             // The next one boots it anew.
             let _ = fixture.cut_power();
+        }
+    }
+
+    /// Ends what peripherals were made to do wrong.
+    fn restore(&self) {
+        if let Some(stimulus) = &self.stimulus {
+            stimulus.restore();
         }
     }
 
@@ -219,6 +227,17 @@ impl Bench {
         match acted {
             Ok(Some(level)) => Answer::Level(level),
             Ok(None) => Answer::Done,
+            Err(error) => Answer::Failed(Trouble::from(&error)),
+        }
+    }
+
+    fn instruct(&self, name: &str, instruction: &str) -> Answer {
+        let said = match &self.stimulus {
+            Some(stimulus) => stimulus.instruct(name, instruction),
+            None => Err(stimulus::unknown(&[], name, Kind::Peripheral)),
+        };
+        match said {
+            Ok(answer) => Answer::Said(answer),
             Err(error) => Answer::Failed(Trouble::from(&error)),
         }
     }

@@ -77,6 +77,13 @@ pub(crate) enum Request {
         /// What is done.
         action: Action,
     },
+    /// Have a peripheral do something, in its own language: [`Answer::Said`].
+    Instruct {
+        /// The peripheral's name.
+        name: String,
+        /// What it is told.
+        instruction: String,
+    },
     /// Switch the board off and write an image to its card or disk: [`Answer::Done`].
     WriteStorage {
         /// An absolute path on this PC.
@@ -114,6 +121,8 @@ pub(crate) enum Answer {
     Points(Vec<Point>),
     /// The level of a line.
     Level(Level),
+    /// What a peripheral answered.
+    Said(String),
     /// It could not be done.
     Failed(Trouble),
 }

@@ -73,6 +73,9 @@ impl<'a> Visit<'a> {
                 }
                 Request::Explain => self.answer(|bench| bench.explain()),
                 Request::Act { name, action } => self.answer(|bench| bench.act(&name, action)),
+                Request::Instruct { name, instruction } => {
+                    self.answer(|bench| bench.instruct(&name, &instruction))
+                }
                 Request::Release { reload_modules } => {
                     self.release(reload_modules)?;
                     continue;
@@ -246,6 +249,7 @@ impl Drop for Visit<'_> {
                 // is free.
                 None => self.bench.end(),
             }
+            self.bench.restore();
             // Nothing can be done about power that cannot be cut.
             let _ = self.bench.fixture().cut_power();
         }

@@ -42,7 +42,13 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ),
     (
         "bringup",
-        &["agent-wire", "board-spec", "hil", "hil-report"],
+        &[
+            "agent-wire",
+            "board-spec",
+            "dmacopy-device",
+            "hil",
+            "hil-report",
+        ],
     ),
     ("on-bench", &["agent-wire", "hil"]),
     ("xtask", &[]),
