@@ -27,7 +27,7 @@ struct Options {
     /// Where the emulator connects.
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
-    /// Where faults are injected: lines of JSON, see the datasheet.
+    /// Where faults are injected: lines of JSON, see DATASHEET.md.
     #[arg(long, value_name = "PATH")]
     faults: Option<PathBuf>,
 }
