@@ -3,7 +3,7 @@
 //! What the attribute makes of a function: the function, and its entry in the list of all tests.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ItemFn, Path};
 
@@ -47,6 +47,9 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
     // Who forbids these lints anywhere else wants a test to fail by panicking all the same.
     // clippy cannot know that this is a test: it looks for the built-in harness's mark.
     let conditions = function.attrs.iter().filter(|a| a.path().is_ident("cfg"));
+    let conditions: Vec<_> = conditions.collect();
+    // The built-in harness would find no test, and be content.
+    let under_another_harness = format_ident!("{name}_needs_another_harness");
     Ok(quote! {
         #[allow(
             clippy::unwrap_used,
@@ -55,6 +58,15 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
             reason = "a test that cannot go on has failed"
         )]
         #function
+
+        #(#conditions)*
+        #[::core::prelude::v1::test]
+        fn #under_another_harness() {
+            ::core::panic!(
+                "Cargo.toml must say `harness = false` in the [[test]] that names this file, and \
+                 the file must end with `hil::main!();`"
+            );
+        }
 
         #(#conditions)*
         const _: () = {
@@ -113,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn another_harness_finds_a_test_that_fails() {
+        let text = expanded("", "#[cfg(unix)] fn a_name() {}");
+        let guard = "#[cfg(unix)]#[::core::prelude::v1::test]fna_name_needs_another_harness(){\
+                     ::core::panic!(";
+        assert!(text.contains(guard), "{text}");
+    }
+
+    #[test]
     fn the_options_are_in_the_test() {
         let text = expanded(
             "requires(\"a\", \"b\"), provokes(\"c\"), timeout = \"2 s\", setup = on, ignore = \"why\"",
@@ -134,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_compiled_out_is_no_test() {
         let text = expanded("", "#[cfg(unix)]\nfn a(b: &mut Bench) {}");
-        assert_eq!(text.matches("#[cfg(unix)]").count(), 2);
+        assert_eq!(text.matches("#[cfg(unix)]").count(), 3);
         assert!(text.contains("Body::Bench("));
     }
 
