@@ -430,3 +430,5 @@ fn the_rings_are_zero_at_first(_: &mut Target) {
         drop(session);
     }
 }
+
+hil::main!();
