@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::mem::{align_of, offset_of, size_of, size_of_val};
 
-use dmacopy_uapi::{ioctl, names, ring, ABI_VERSION};
+use dmacopy_uapi::{ioctl, names, netlink, ring, ABI_VERSION};
 
 const GOLDEN: &str = include_str!("layout.golden");
 
@@ -18,10 +18,11 @@ const HEADER: &str = "\
 ";
 
 /// The sources of the ABI, to see that nothing is missing in the listing.
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("ioctl", include_str!("../src/abi/ioctl.rs")),
     ("names", include_str!("../src/abi/names.rs")),
     ("ring", include_str!("../src/abi/ring.rs")),
+    ("netlink", include_str!("../src/abi/netlink.rs")),
     ("transfer", include_str!("../src/abi/transfer.rs")),
 ];
 const ROOT: &str = include_str!("../src/abi/mod.rs");
@@ -150,6 +151,32 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::uevent::SEQUENCE,
         names::debugfs::STALL,
         names::debugfs::ENGINE,
+    );
+    writeln!(text)?;
+    constants!(text, "{:?}": netlink::FAMILY, netlink::group::EVENTS);
+    constants!(
+        text, "{}":
+        netlink::VERSION,
+        netlink::command::GET_DEVICE,
+        netlink::command::DEVICE_ADDED,
+        netlink::command::DEVICE_REMOVED,
+        netlink::command::STATE_CHANGED,
+        netlink::attribute::NUMBER,
+        netlink::attribute::NAME,
+        netlink::attribute::ABI_VERSION,
+        netlink::attribute::ENGINE,
+        netlink::attribute::STATE,
+        netlink::attribute::CAPABILITIES,
+        netlink::attribute::SESSIONS,
+        netlink::attribute::TRANSFERS,
+        netlink::attribute::BYTES,
+        netlink::attribute::ERRORS,
+        netlink::attribute::BUFFER_BYTES,
+        netlink::attribute::MAX_TRANSFER_BYTES,
+        netlink::attribute::TIMEOUT_MS,
+        netlink::attribute::SEQUENCE,
+        netlink::state::RUNNING,
+        netlink::state::STALLED,
     );
     Ok(text)
 }

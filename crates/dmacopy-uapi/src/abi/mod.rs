@@ -9,6 +9,7 @@
 
 pub mod ioctl;
 pub mod names;
+pub mod netlink;
 pub mod ring;
 pub mod transfer;
 
