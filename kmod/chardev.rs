@@ -28,6 +28,7 @@ use kernel::{
 use crate::{
     ioctl,
     mmap,
+    netlink,
     registry::Listed,
     session::Session,
     sys::{
@@ -52,7 +53,11 @@ pub(crate) fn register(parent: &device::Device<Bound>, listed: Listed) -> Result
     let class_device = miscdevice::register::<CharDevice>(parent, name, listed)
         // Somebody may have opened it meanwhile.
         .inspect_err(|_| device.shut_down())?;
-    device.queue().health().attach(class_device);
+    netlink::device_added(&device);
+    device
+        .queue()
+        .health()
+        .attach(device.number(), class_device);
     Ok(())
 }
 

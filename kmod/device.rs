@@ -14,8 +14,9 @@
 //!
 //! # Lock order
 //!
-//! 1. the lock of the bus device, which is held during probe and unbind, and `misc_mtx`, which is
-//!    held when a file is opened and when the character device comes or goes
+//! 1. the lock of the bus device, which is held during probe and unbind; `misc_mtx`, which is held
+//!    when a file is opened and when the character device comes or goes; and the locks of generic
+//!    netlink, which are held when a request is answered
 //! 2. `Registry::devices`
 //! 3. `Device::sessions`
 //! 4. the mmap lock of a process: held when memory is mapped; taken, for reading, when it is
@@ -25,9 +26,9 @@
 //! 7. `RevocableMemory::state`, the lock of a buffer
 //! 8. `Binding::is_bound`
 //!
-//! `Health::class_device` comes before `Queue::inner`, and `Queue::inner` after all others, with
-//! no lock taken while it is held. The watchdog and the engine's worker take `class_device`,
-//! `stream`, `rings`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
+//! `Health::announced` comes before `Queue::inner`, and `Queue::inner` after all others, with
+//! no lock taken while it is held. The watchdog and the engine's worker take `announced`, `stream`,
+//! `rings`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
 //! before that held.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.

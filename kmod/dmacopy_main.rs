@@ -27,6 +27,7 @@ mod engine;
 mod health;
 mod ioctl;
 mod mmap;
+mod netlink;
 mod procfs;
 mod queue;
 mod registry;
@@ -61,6 +62,7 @@ struct DmaCopyModule {
     _software: Option<sys::platform::Device>,
     #[pin]
     _driver: Registration<platform::Adapter<driver::DmaCopyDriver>>,
+    _netlink: sys::netlink::Registration,
     _summary: sys::procfs::Entry<registry::Registry>,
     _registry: sys::module_data::Published,
 }
@@ -73,6 +75,8 @@ impl InPlaceModule for DmaCopyModule {
             Ok(try_pin_init!(Self {
                 _registry: sys::module_data::publish(registry.clone())?,
                 _summary: procfs::create(registry)?,
+                // Before there is a device, so that nobody who finds one misses its family.
+                _netlink: netlink::register()?,
                 _driver <- Registration::new(MODULE_NAME, module),
                 _software: if module_parameters::software.value() {
                     Some(sys::platform::Device::register(MODULE_NAME)?)

@@ -14,6 +14,7 @@ use crate::{
     chardev,
     debugfs,
     device::Device,
+    netlink,
     registry::Registry,
     sys::debugfs::Scope,
     uapi::names, //
@@ -71,5 +72,6 @@ impl platform::Driver for DmaCopyDriver {
 
     fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Bound>) {
         this.device.shut_down();
+        netlink::device_removed(&this.device);
     }
 }

@@ -13,7 +13,11 @@ use kernel::{
 };
 
 use crate::{
-    uapi::names,
+    netlink,
+    uapi::{
+        names,
+        netlink::state, //
+    },
     uevent, //
 };
 
@@ -36,41 +40,59 @@ impl State {
             Self::Running | Self::Resumed(_) => names::state::RUNNING,
         }
     }
+
+    /// The state as the ABI numbers it.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Stalled => state::STALLED,
+            Self::Running | Self::Resumed(_) => state::RUNNING,
+        }
+    }
 }
 
 /// Tells user space when the health of an engine changes.
 ///
-/// A change is decided on and announced with `class_device` locked, so that user space hears of all
+/// A change is decided on and announced with `announced` locked, so that user space hears of all
 /// changes, in their order.
 #[pin_data]
 pub(crate) struct Health {
     #[pin]
-    class_device: Mutex<Option<ARef<device::Device>>>,
+    announced: Mutex<Option<Announced>>,
+}
+
+/// What changes are announced for.
+struct Announced {
+    number: u32,
+    class_device: ARef<device::Device>,
 }
 
 impl Health {
     /// For an engine that has no device yet to announce changes from.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            class_device <- new_mutex!(None),
+            announced <- new_mutex!(None),
         })
     }
 
-    /// Announces changes from `class_device` from now on.
-    pub(crate) fn attach(&self, class_device: ARef<device::Device>) {
-        *self.class_device.lock() = Some(class_device);
+    /// Announces changes from now on, for device `number` with this class device.
+    pub(crate) fn attach(&self, number: u32, class_device: ARef<device::Device>) {
+        *self.announced.lock() = Some(Announced {
+            number,
+            class_device,
+        });
     }
 
     /// Announces nothing any more.
     pub(crate) fn detach(&self) {
-        *self.class_device.lock() = None;
+        *self.announced.lock() = None;
     }
 
     /// Announces what `decide` decides on: the new state, and the transfer that it begins with.
     pub(crate) fn change(&self, decide: impl FnOnce() -> Option<(State, u64)>) {
-        let class_device = self.class_device.lock();
-        if let (Some((state, sequence)), Some(device)) = (decide(), class_device.as_deref()) {
-            uevent::state_changed(device, state.name(), sequence);
+        let announced = self.announced.lock();
+        if let (Some((state, sequence)), Some(device)) = (decide(), announced.as_ref()) {
+            uevent::state_changed(&device.class_device, state.name(), sequence);
+            netlink::state_changed(device.number, state, sequence);
         }
     }
 }

@@ -47,6 +47,12 @@ const INFO: u32 = uapi::ioctl::command(uapi::ioctl::INFO);
 const COPY: u32 = uapi::ioctl::command(uapi::ioctl::COPY);
 const SUBMIT: u32 = uapi::ioctl::command(uapi::ioctl::SUBMIT);
 
+/// What each device offers.
+pub(crate) const CAPABILITIES: u64 = uapi::ioctl::CAP_MMAP
+    | uapi::ioctl::CAP_STREAM
+    | uapi::ioctl::CAP_COPY
+    | uapi::ioctl::CAP_RINGS;
+
 /// Carries out one command.
 pub(crate) fn dispatch(
     session: ArcBorrow<'_, Session>,
@@ -80,10 +86,7 @@ fn info(session: &Session, writer: UserSliceWriter) -> Result {
         &Info {
             abi_version: uapi::ABI_VERSION,
             engine: device.engine().id(),
-            capabilities: uapi::ioctl::CAP_MMAP
-                | uapi::ioctl::CAP_STREAM
-                | uapi::ioctl::CAP_COPY
-                | uapi::ioctl::CAP_RINGS,
+            capabilities: CAPABILITIES,
             // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
             buffer_bytes: session.buffer_bytes() as u64,
             max_transfer_bytes: device.engine().max_transfer_bytes(),

@@ -42,7 +42,7 @@ fn show_device(file: &SeqFile, device: &Device) {
 
     seq_print!(file, "\n{}:\n", device.name());
     seq_print!(file, "  engine:       {}\n", device.engine().name());
-    seq_print!(file, "  state:        {}\n", device.queue().state());
+    seq_print!(file, "  state:        {}\n", device.queue().state().name());
     seq_print!(file, "  sessions:     {}\n", device.sessions());
     seq_print!(
         file,

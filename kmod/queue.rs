@@ -255,9 +255,9 @@ impl Queue {
         &self.health
     }
 
-    /// Whether the engine completes what it is given, as the ABI names it.
-    pub(crate) fn state(&self) -> &'static str {
-        self.inner.lock().state.name()
+    /// Whether the engine completes what it is given.
+    pub(crate) fn state(&self) -> State {
+        self.inner.lock().state
     }
 
     /// How long the engine may go without completing anything, in milliseconds.

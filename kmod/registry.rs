@@ -10,6 +10,10 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -28,6 +32,8 @@ use crate::{
 pub(crate) struct Registry {
     #[pin]
     devices: Mutex<KVec<Arc<Device>>>,
+    /// Counts the changes of `devices`; written with it locked.
+    generation: Atomic<u32>,
     debugfs: Arc<Dir>,
 }
 
@@ -38,6 +44,7 @@ impl Registry {
         Arc::pin_init(
             pin_init!(Self {
                 devices <- new_mutex!(KVec::new()),
+                generation: Atomic::new(0),
                 debugfs,
             }),
             GFP_KERNEL,
@@ -60,6 +67,7 @@ impl Registry {
         }
         let device = Device::new(number, parent)?;
         devices.push(device.clone(), GFP_KERNEL)?;
+        self.generation.add(1, Relaxed);
         Ok(Listed {
             registry: self.clone(),
             device,
@@ -69,6 +77,21 @@ impl Registry {
     /// Calls `f` with each device.
     pub(crate) fn for_each(&self, f: impl FnMut(&Arc<Device>)) {
         self.devices.lock().iter().for_each(f);
+    }
+
+    /// The device with the lowest number from `number` on that is not gone.
+    pub(crate) fn first_from(&self, number: u32) -> Option<Arc<Device>> {
+        let devices = self.devices.lock();
+        devices
+            .iter()
+            .filter(|device| device.number() >= number && !device.is_gone())
+            .min_by_key(|device| device.number())
+            .cloned()
+    }
+
+    /// A number that changes when a device comes or goes.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
     }
 
     /// The directory that holds one directory per device.
@@ -92,9 +115,8 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.registry
-            .devices
-            .lock()
-            .retain(|device| !Arc::ptr_eq(device, &self.device));
+        let mut devices = self.registry.devices.lock();
+        devices.retain(|device| !Arc::ptr_eq(device, &self.device));
+        self.registry.generation.add(1, Relaxed);
     }
 }

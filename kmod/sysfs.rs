@@ -81,7 +81,7 @@ macro_rules! read_write {
 
 read_only!(AbiVersion, ABI_VERSION, _device => ABI_VERSION);
 read_only!(Engine, ENGINE, device => device.engine().name());
-read_only!(State, STATE, device => device.queue().state());
+read_only!(State, STATE, device => device.queue().state().name());
 read_write!(BufferBytes, BUFFER_BYTES, device => device.buffer_bytes(), set_buffer_bytes);
 read_write!(RingEntries, RING_ENTRIES, device => device.ring_entries(), set_ring_entries);
 read_write!(TimeoutMs, TIMEOUT_MS, device => device.timeout_ms(), set_timeout_ms);

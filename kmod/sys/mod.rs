@@ -13,6 +13,7 @@ pub(crate) mod dma;
 pub(crate) mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod module_data;
+pub(crate) mod netlink;
 pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;

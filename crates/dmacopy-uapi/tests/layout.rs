@@ -21,8 +21,8 @@ const HEADER: &str = "\
 const SOURCES: [(&str, &str); 5] = [
     ("ioctl", include_str!("../src/abi/ioctl.rs")),
     ("names", include_str!("../src/abi/names.rs")),
-    ("ring", include_str!("../src/abi/ring.rs")),
     ("netlink", include_str!("../src/abi/netlink.rs")),
+    ("ring", include_str!("../src/abi/ring.rs")),
     ("transfer", include_str!("../src/abi/transfer.rs")),
 ];
 const ROOT: &str = include_str!("../src/abi/mod.rs");
