@@ -10,6 +10,7 @@ use crate::rust_source::{Constant, Token, constants};
 
 const NAMES: &str = "crates/dmacopy-uapi/src/abi/names.rs";
 const REQUESTS: &str = "crates/dmacopy-uapi/src/abi/ioctl.rs";
+const MESSAGES: &str = "crates/dmacopy-uapi/src/abi/netlink.rs";
 
 /// The subjects of the ABI's pages.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Promise {
             file.map(|file| constants(&file.text))
                 .ok_or_else(|| Fault::new(path, 1, "this source of the ABI is missing"))
         };
-        let (names, codes) = (read(NAMES)?, read(REQUESTS)?);
+        let (names, codes, messages) = (read(NAMES)?, read(REQUESTS)?, read(MESSAGES)?);
         let driver = text(&names, "DRIVER")?;
         let class = text(&names, "CLASS")?;
 
@@ -61,8 +62,30 @@ impl Promise {
                 promise.required.insert(subject, (REQUESTS, code.line));
             }
         }
+        let family = messages.iter().find(|one| one.name == "FAMILY");
+        let family = family
+            .and_then(Constant::text)
+            .ok_or_else(|| Fault::new(MESSAGES, 1, "there is no constant FAMILY"))?;
+        for constant in &messages {
+            if let Some(subject) = message_subject(family, constant) {
+                promise.required.insert(subject, (MESSAGES, constant.line));
+            }
+        }
         Ok(promise)
     }
+}
+
+/// What an entry about a constant of the netlink family says.
+fn message_subject(family: &str, constant: &Constant) -> Option<String> {
+    let name = constant.name.to_lowercase().replace('_', "-");
+    let value = constant.text().or_else(|| constant.words().next())?;
+    let subject = match constant.module.as_str() {
+        "" if constant.name == "VERSION" => format!("version {value}"),
+        "group" => format!("group {value}"),
+        "command" | "attribute" | "state" => format!("{} {name}, {value}", constant.module),
+        _ => return None,
+    };
+    Some(format!("netlink {family} {subject}"))
 }
 
 /// The value of a constant at the top of `names.rs`.

@@ -53,6 +53,7 @@ fn is_ours_to_know(subject: &str) -> bool {
     subject.starts_with("/sys/")
         || subject.starts_with("/proc/")
         || subject.contains(" ioctl ")
+        || subject.starts_with("netlink ")
         || is_key
 }
 
@@ -82,13 +83,26 @@ pub const COPY: u32 = request::<Copy>(READ | WRITE, 1);
 const _: () = assert!(core::mem::size_of::<Info>() == 64);
 const _: () = assert!(size_of::<Copy>() == 48);
 ";
-    const SUBJECTS: [&str; 6] = [
+    const MESSAGES: &str = "
+pub const FAMILY: &str = \"copier\";
+pub const VERSION: u8 = 1;
+pub mod group { pub const EVENTS: &str = \"events\"; }
+pub mod command { pub const GET_DEVICE: u8 = 1; }
+pub mod attribute { pub const NUMBER: u16 = 2; }
+pub mod state { pub const STALLED: u32 = 3; }
+";
+    const SUBJECTS: [&str; 11] = [
         "/sys/class/misc/copierN/state",
         "/sys/kernel/debug/copier/copierN/stall",
         "/proc/driver/copier",
         "COPIER_STATE",
         "/dev/copierN ioctl INFO, _IOR(0xdc, 0, 64 bytes)",
         "/dev/copierN ioctl COPY, _IOWR(0xdc, 1, 48 bytes)",
+        "netlink copier version 1",
+        "netlink copier group events",
+        "netlink copier command get-device, 1",
+        "netlink copier attribute number, 2",
+        "netlink copier state stalled, 3",
     ];
 
     fn found(names: &str, subjects: &[&str]) -> Vec<String> {
@@ -97,6 +111,7 @@ const _: () = assert!(size_of::<Copy>() == 48);
         places(&check(&Tree::from([
             ("crates/dmacopy-uapi/src/abi/names.rs", names),
             ("crates/dmacopy-uapi/src/abi/ioctl.rs", CODES),
+            ("crates/dmacopy-uapi/src/abi/netlink.rs", MESSAGES),
             ("kmod/ABI/copier", &page),
         ])))
     }
@@ -128,9 +143,10 @@ const _: () = assert!(size_of::<Copy>() == 48);
             "COPIER_SEQUENCE",
             "/dev/copierN ioctl INFO, _IOR(0xdc, 0, 56 bytes)",
             "/proc/driver/copier",
+            "netlink copier attribute number, 3",
         ] {
             let places = found(NAMES, &[&SUBJECTS[..], &[more]].concat());
-            assert_eq!(places, ["kmod/ABI/copier:7"], "{more}");
+            assert_eq!(places, ["kmod/ABI/copier:12"], "{more}");
         }
     }
 
