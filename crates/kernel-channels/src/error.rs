@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::netlink::Failure;
 use crate::uevent::Malformed;
 
 /// An operation that failed, the object it was attempted on, and the cause.
@@ -94,6 +95,14 @@ pub enum Error {
     /// The kernel sent something that is not a uevent.
     #[error("the kernel sent a malformed uevent")]
     Uevent(#[source] Malformed),
+    /// Something with a generic netlink family.
+    #[error("generic netlink family {family}")]
+    Netlink {
+        /// The family's name.
+        family: String,
+        /// What went wrong.
+        source: Box<Failure>,
+    },
 }
 
 impl Error {
@@ -106,6 +115,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn netlink(family: &str, source: Failure) -> Self {
+        Self::Netlink {
+            family: family.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
     /// The error number that the kernel returned, if this error comes from the kernel.
     #[doc(alias = "errno")]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -114,6 +130,7 @@ impl Error {
             | Self::Descriptor { source, .. }
             | Self::Request { source, .. }
             | Self::UeventSocket { source, .. } => source.raw_os_error(),
+            Self::Netlink { source, .. } => source.raw_os_error(),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@
 //! | room | direction | choose it for |
 //! |---|---|---|
 //! | [`chardev`] | both | streams of bytes, and waiting for them |
+//! | [`netlink`] | both | questions about many things, and news with their data |
 //! | [`ioctl`] | both | commands with a structure for an argument |
 //! | [`mmap`] | both | bulk data without a system call per access |
 //! | [`sysfs`] | both | one value per file: settings, states, counters |
@@ -16,7 +17,8 @@
 //! | [`procfs`] | from the kernel | a summary for people |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
-//! Unsafe code is allowed in [`ioctl`] and [`mmap`] only, which between them hold all there is.
+//! Unsafe code is allowed in [`ioctl`], in [`mmap`] and for the socket of [`netlink`] only, which
+//! between them hold all there is.
 
 pub mod chardev;
 pub mod debugfs;
@@ -27,6 +29,7 @@ pub mod ioctl;
     reason = "memory that the kernel shares is reached by pointers only"
 )]
 pub mod mmap;
+pub mod netlink;
 pub mod procfs;
 pub mod sysfs;
 pub mod uevent;
@@ -40,6 +43,6 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 7] = [
-    "chardev", "ioctl", "mmap", "sysfs", "uevent", "procfs", "debugfs",
+pub const ROOMS: [&str; 8] = [
+    "chardev", "ioctl", "mmap", "sysfs", "uevent", "netlink", "procfs", "debugfs",
 ];
