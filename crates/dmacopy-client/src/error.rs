@@ -17,6 +17,9 @@ pub enum Error {
     /// The system's devices cannot be listed.
     #[error("cannot look for dmacopy devices")]
     List(#[source] kernel_channels::Error),
+    /// The driver's events cannot be received.
+    #[error("cannot receive events of dmacopy devices")]
+    Events(#[source] kernel_channels::Error),
     /// A path that does not lead to a device of this driver.
     #[error("{} is no dmacopy device", path.display())]
     NotADevice {
@@ -48,7 +51,9 @@ impl Error {
     #[doc(alias = "errno")]
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
-            Self::List(source) | Self::Device { source, .. } => source.raw_os_error(),
+            Self::List(source) | Self::Events(source) | Self::Device { source, .. } => {
+                source.raw_os_error()
+            }
             _ => None,
         }
     }
@@ -60,6 +65,8 @@ impl Error {
 pub enum Operation {
     /// Finding the device's attributes.
     FindAttributes,
+    /// Asking for the device over netlink.
+    QueryStatus,
     /// Finding the device's files in debugfs.
     FindDebugFiles,
     /// Opening a session.
@@ -105,6 +112,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FindAttributes => f.write_str("find its attributes"),
+            Self::QueryStatus => f.write_str("query its status"),
             Self::FindDebugFiles => f.write_str("find its debugfs files"),
             Self::OpenSession => f.write_str("open a session"),
             Self::QueryInfo => f.write_str("query what it can do"),

@@ -22,14 +22,16 @@
 //! a completion none.
 //!
 //! A session copies a stream too: what is written to it comes out of [`Session::read`], moved by
-//! the engine. [`Attributes`] are a device's settings and counters, and [`DebugFiles`] is
-//! what developers need to look inside and to make it fail.
+//! the engine. [`Attributes`] are a device's settings and counters, [`Query`] tells of all devices
+//! at once and [`Events`] of what happens to them, and [`DebugFiles`] is what developers need to
+//! look inside and to make it fail.
 
 mod attributes;
 mod buffer;
 mod debug;
 mod device;
 mod error;
+mod netlink;
 #[expect(
     unsafe_code,
     reason = "what the driver does with an argument is promised here"
@@ -44,5 +46,6 @@ pub use debug::{DebugFiles, Stall};
 pub use device::Device;
 pub use dmacopy_uapi::ioctl::Info;
 pub use error::{Error, Operation};
+pub use netlink::{Event, Events, Query, Status};
 pub use rings::{Descriptor, RingCompletion, Rings};
 pub use session::{Completion, Session};
