@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Role, role};
-pub use lifetime::{Unbound, Unloaded};
+pub use lifetime::{Bound, Unbound, Unloaded};
 pub use raw::{
     Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
     try_enlarging, try_making_executable, try_mapping, write_beyond,

@@ -75,6 +75,84 @@ impl Drop for Unbound {
     }
 }
 
+/// Bus devices that had no driver and are bound to this one, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the devices are released at once when this is dropped"]
+pub struct Bound {
+    devices: Vec<sysfs::Device>,
+}
+
+impl Bound {
+    /// Binds all platform devices that have no driver, whatever they are: the engine is software.
+    ///
+    /// # Errors
+    ///
+    /// When the bus cannot be listed.
+    pub fn all() -> Result<Self> {
+        let mut devices = Vec::new();
+        for entry in fs::read_dir("/sys/bus/platform/devices")? {
+            let path = entry?.path();
+            let device = sysfs::Device::at(&path)?;
+            if path.join("driver").exists() || device.set(OVERRIDE, names::DRIVER).is_err() {
+                continue;
+            }
+            devices.push(device);
+        }
+        // From here on, what fails is put back.
+        let mut bound = Self { devices };
+        let probe = sysfs::Device::at("/sys/bus/platform")?;
+        for device in &bound.devices {
+            let name = device.path().file_name().unwrap_or_default();
+            probe.set("drivers_probe", name.to_string_lossy())?;
+        }
+        let mut kept = Vec::new();
+        for device in bound.devices.drain(..) {
+            if device.path().join("driver").exists() {
+                kept.push(device);
+            } else {
+                // The driver did not want it.
+                let _ = device.set(OVERRIDE, "");
+            }
+        }
+        bound.devices = kept;
+        Ok(bound)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Releases them, and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be unbound. It is tried again on drop.
+    pub fn release(mut self) -> Result<()> {
+        while let Some(device) = self.devices.last() {
+            let name = device.path().file_name().unwrap_or_default();
+            device.set("driver/unbind", name.to_string_lossy())?;
+            device.set(OVERRIDE, "")?;
+            self.devices.pop();
+        }
+        Ok(())
+    }
+}
+
+/// The attribute that tells a bus device which driver it shall have.
+const OVERRIDE: &str = "driver_override";
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        for device in &self.devices {
+            let name = device.path().file_name().unwrap_or_default();
+            // Nobody is left to tell; who wants to know calls `release`.
+            let _ = device.set("driver/unbind", name.to_string_lossy());
+            let _ = device.set(OVERRIDE, "");
+        }
+    }
+}
+
 /// A kernel without the module, which it gets back when this is dropped.
 #[derive(Debug)]
 #[must_use = "the module is loaded again at once when this is dropped"]
