@@ -12,6 +12,7 @@ mod document;
 mod evidence;
 mod ioctl;
 mod mmap;
+mod netlink;
 mod pattern;
 mod procfs;
 mod sysfs;
@@ -29,12 +30,13 @@ use crate::exit;
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 7] = [
+const ROOMS: [(&str, Room); 8] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
     ("sysfs", sysfs::visit),
     ("uevent", uevent::visit),
+    ("netlink", netlink::visit),
     ("procfs", procfs::visit),
     ("debugfs", debugfs::visit),
 ];
