@@ -4,6 +4,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::path::Path;
 
 use dmacopy_uapi::names;
 use kernel_channels::sysfs;
@@ -83,7 +84,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds all platform devices that have no driver, whatever they are: the engine is software.
+    /// Binds all platform devices that have no driver and wait for no other device, whatever they
+    /// are: the engine is software.
     ///
     /// # Errors
     ///
@@ -93,17 +95,19 @@ impl Bound {
         for entry in fs::read_dir("/sys/bus/platform/devices")? {
             let path = entry?.path();
             let device = sysfs::Device::at(&path)?;
-            if path.join("driver").exists() || device.set(OVERRIDE, names::DRIVER).is_err() {
-                continue;
+            // The kernel probes a device that waits again and again.
+            let free = !path.join("driver").exists() && !waits(&path)?;
+            if free && device.set(OVERRIDE, names::DRIVER).is_ok() {
+                devices.push(device);
             }
-            devices.push(device);
         }
         // From here on, what fails is put back.
         let mut bound = Self { devices };
         let probe = sysfs::Device::at("/sys/bus/platform")?;
         for device in &bound.devices {
             let name = device.path().file_name().unwrap_or_default();
-            probe.set("drivers_probe", name.to_string_lossy())?;
+            // Fails for one that lacks something else, say a clock, which is seen below.
+            let _ = probe.set("drivers_probe", name.to_string_lossy());
         }
         let mut kept = Vec::new();
         for device in bound.devices.drain(..) {
@@ -111,7 +115,7 @@ impl Bound {
                 kept.push(device);
             } else {
                 // The driver did not want it.
-                let _ = device.set(OVERRIDE, "");
+                let _ = device.set(OVERRIDE, NONE);
             }
         }
         bound.devices = kept;
@@ -132,15 +136,29 @@ impl Bound {
         while let Some(device) = self.devices.last() {
             let name = device.path().file_name().unwrap_or_default();
             device.set("driver/unbind", name.to_string_lossy())?;
-            device.set(OVERRIDE, "")?;
+            device.set(OVERRIDE, NONE)?;
             self.devices.pop();
         }
         Ok(())
     }
 }
 
+/// Whether a device waits for others, of which it needs something.
+fn waits(device: &Path) -> Result<bool> {
+    for entry in fs::read_dir(device)? {
+        let name = entry?.file_name();
+        if name.to_string_lossy().starts_with("supplier:") {
+            return Ok(true);
+        }
+    }
+    let waiting = fs::read_to_string(device.join("waiting_for_supplier"));
+    Ok(waiting.is_ok_and(|waiting| waiting.trim() != "0"))
+}
+
 /// The attribute that tells a bus device which driver it shall have.
 const OVERRIDE: &str = "driver_override";
+/// What takes that back: writing nothing at all does not reach the kernel.
+const NONE: &str = "\n";
 
 impl Drop for Bound {
     fn drop(&mut self) {
@@ -148,7 +166,7 @@ impl Drop for Bound {
             let name = device.path().file_name().unwrap_or_default();
             // Nobody is left to tell; who wants to know calls `release`.
             let _ = device.set("driver/unbind", name.to_string_lossy());
-            let _ = device.set(OVERRIDE, "");
+            let _ = device.set(OVERRIDE, NONE);
         }
     }
 }
