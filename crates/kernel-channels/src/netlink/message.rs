@@ -2,6 +2,7 @@
 
 //! Messages: how they are put into bytes and told from them.
 
+use std::ffi::CStr;
 use std::io::{self, Cursor};
 
 use neli::consts::nl::{NlmF, NlmsgerrAttr};
@@ -112,11 +113,9 @@ impl Message {
     /// [`Failure::Missing`] and [`Failure::Attribute`].
     pub fn text(&self, number: u16) -> Result<&str, Error> {
         let payload = self.required(number)?;
-        let text = payload.strip_suffix(b"\0").map(std::str::from_utf8);
-        match text {
-            Some(Ok(text)) => Ok(text),
-            _ => Err(self.unexpected(number, payload.len(), "string")),
-        }
+        let text = CStr::from_bytes_with_nul(payload);
+        let text = text.ok().and_then(|text| text.to_str().ok());
+        text.ok_or_else(|| self.unexpected(number, payload.len(), "string"))
     }
 
     fn required(&self, attribute: u16) -> Result<&[u8], Error> {
@@ -266,5 +265,103 @@ fn refused(error: i32, details: &GenlBuffer<NlmsgerrAttr, Buffer>) -> Said {
         reason,
         offset: number(NlmsgerrAttr::Offset).and_then(|offset| usize::try_from(offset).ok()),
         missing: missing.and_then(|number| u16::try_from(number).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAMILY: u16 = 32;
+    const SEQUENCE: u32 = 7;
+
+    fn sample() -> Vec<u8> {
+        let attributes = [Attribute::u32(1, 5), Attribute::text(2, "five")];
+        request(FAMILY, NlmF::ACK, SEQUENCE, 3, 1, &attributes).unwrap()
+    }
+
+    /// An answer of the kernel: an error number, the request's header, and details.
+    fn refusal(errno: i32, details: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = (-errno).to_ne_bytes().to_vec();
+        body.extend(&sample()[..HEADER]);
+        body[4..8].copy_from_slice(&16_u32.to_ne_bytes());
+        for (kind, bytes) in details {
+            let length = u16::try_from(4 + bytes.len()).unwrap();
+            body.extend(length.to_ne_bytes());
+            body.extend(kind.to_ne_bytes());
+            body.extend(*bytes);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let length = u32::try_from(HEADER + body.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend(2_u16.to_ne_bytes());
+        message.extend(0_u16.to_ne_bytes());
+        message.extend(SEQUENCE.to_ne_bytes());
+        message.extend(0_u32.to_ne_bytes());
+        message.extend(body);
+        message
+    }
+
+    #[test]
+    fn what_was_put_into_bytes_is_told_from_them() {
+        let packet = [sample(), sample()].concat();
+        let received = messages(&packet).unwrap();
+        assert_eq!(received.len(), 2);
+        for one in received {
+            assert_eq!((one.kind, one.sequence), (FAMILY, SEQUENCE));
+            assert!(!one.interrupted);
+            let Said::Message(bytes) = one.said else {
+                panic!("{one:?}");
+            };
+            let message = Message::read("f", bytes).unwrap();
+            assert_eq!((message.command, message.version), (3, 1));
+            assert_eq!(message.u32(1).unwrap(), 5);
+            assert_eq!(message.uint(1).unwrap(), 5);
+            assert_eq!(message.text(2).unwrap(), "five");
+            assert_eq!(message.attributes.len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_long_number_is_read_whole() {
+        let payload = (1_u64 << 40).to_ne_bytes().to_vec();
+        let long = Attribute { number: 9, payload };
+        let bytes = request(FAMILY, NlmF::ACK, SEQUENCE, 3, 1, &[long]).unwrap();
+        let message = Message::read("f", bytes[HEADER..].to_vec()).unwrap();
+        assert_eq!(message.uint(9).unwrap(), 1 << 40);
+        message.u32(9).unwrap_err();
+    }
+
+    #[test]
+    fn a_refusal_is_read_with_its_details() {
+        let bare = messages(&refusal(libc::EPERM, &[])).unwrap();
+        let expected = Said::Refused {
+            errno: libc::EPERM,
+            reason: None,
+            offset: None,
+            missing: None,
+        };
+        assert_eq!(bare[0].said, expected);
+        let offset = 20_u32.to_ne_bytes();
+        let missing = 4_u32.to_ne_bytes();
+        let details: [(u16, &[u8]); 3] = [(1, b"too long\0"), (2, &offset), (5, &missing)];
+        let told = messages(&refusal(libc::EINVAL, &details)).unwrap();
+        let expected = Said::Refused {
+            errno: libc::EINVAL,
+            reason: Some("too long".to_owned()),
+            offset: Some(20),
+            missing: Some(4),
+        };
+        assert_eq!(told[0].said, expected);
+        assert_eq!(messages(&refusal(0, &[])).unwrap()[0].said, Said::Done);
+    }
+
+    #[test]
+    fn no_packet_that_was_cut_anywhere_is_taken_whole_or_makes_this_panic() {
+        for packet in [sample(), refusal(libc::EINVAL, &[(1, b"why\0")])] {
+            for length in 1..packet.len() {
+                assert!(messages(&packet[..length]).is_err(), "{length} bytes");
+            }
+        }
     }
 }
