@@ -15,9 +15,9 @@ const FAMILY_NAME: u16 = 2;
 const FAMILY_VERSION: u16 = 3;
 
 fn failure<T: std::fmt::Debug>(result: Result<T, Error>) -> Failure {
-    match result.unwrap_err() {
-        Error::Netlink { source, .. } => *source,
-        other => panic!("{other}"),
+    match result {
+        Err(Error::Netlink { source, .. }) => *source,
+        other => panic!("no failure of the family: {other:?}"),
     }
 }
 

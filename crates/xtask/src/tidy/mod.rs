@@ -11,6 +11,7 @@ mod boards;
 mod length;
 mod manifest;
 mod names;
+mod netlink_spec;
 mod rooms;
 mod spdx;
 mod unsafe_code;
@@ -24,7 +25,7 @@ use crate::{File, Tree};
 type Rule = (&'static str, fn(&Tree) -> Vec<Fault>);
 
 /// All rules.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     ("spdx", spdx::check),
     ("length", length::check),
     ("names", names::check),
@@ -34,6 +35,7 @@ const RULES: [Rule; 11] = [
     ("versions", versions::check),
     ("abi_source", abi_source::check),
     ("abi_pages", abi_pages::check),
+    ("netlink_spec", netlink_spec::check),
     ("rooms", rooms::check),
     ("addresses", addresses::check),
 ];
