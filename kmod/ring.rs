@@ -228,8 +228,8 @@ impl Session {
                 rings.taken = rings.taken.wrapping_add(1);
             }
             area.store(index::SUBMISSION_HEAD, rings.taken)?;
-            // What has been done meanwhile has not found its slot.
-            rings.post(area)?;
+            // What the engine has done meanwhile is posted by who waits for the lock that is held here.
+            area.store(index::COMPLETION_TAIL, rings.completed)?;
             Ok(count)
         })
     }
