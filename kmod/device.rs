@@ -95,7 +95,7 @@ impl Device {
     pub(crate) fn new(number: u32, parent: &device::Device<Bound>) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}{}", names::DRIVER, number))?;
         let binding = Binding::new(parent)?;
-        let queue = Queue::new()?;
+        let queue = Queue::new(number)?;
         let engine = KBox::new(Software::new(&name, queue.clone())?, GFP_KERNEL)?;
 
         Arc::pin_init(

@@ -40,6 +40,7 @@ mod stream;
 )]
 mod sys;
 mod sysfs;
+mod trace;
 mod uevent;
 
 #[path = "../crates/dmacopy-uapi/src/abi/mod.rs"]

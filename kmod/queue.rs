@@ -54,7 +54,8 @@ use crate::{
         cancel,
         reschedule,
         system_default, //
-    }, //
+    },
+    trace, //
 };
 
 /// How much later than necessary the watchdog looks, in milliseconds, so that transfers that were
@@ -72,6 +73,8 @@ pub(crate) enum Source {
 
 /// What is to be moved, within one buffer.
 pub(crate) struct Request {
+    /// The number of the session that wants it.
+    pub(crate) session: u64,
     /// The memory to move in.
     pub(crate) buffer: Buffer,
     /// Where to read.
@@ -99,6 +102,11 @@ impl Transfer {
     /// The transfer's number on its device, counted from 1.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// When it was submitted.
+    pub(crate) fn submitted(&self) -> Instant<Monotonic> {
+        self.submitted
     }
 
     /// How the transfer ended and, if well, how long it took; [`None`] as long as it is under way.
@@ -199,6 +207,8 @@ impl Inner {
 /// The transfers of one device, first in, first out.
 #[pin_data]
 pub(crate) struct Queue {
+    /// The device's number.
+    device: u32,
     #[pin]
     inner: Mutex<Inner>,
     #[pin]
@@ -222,10 +232,11 @@ impl WorkItem for Queue {
 }
 
 impl Queue {
-    /// Creates an empty queue.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    /// Creates an empty queue for device number `device`.
+    pub(crate) fn new(device: u32) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
+                device,
                 inner <- new_mutex!(Inner {
                     waiting: KVec::new(),
                     moving: None,
@@ -314,6 +325,7 @@ impl Queue {
             GFP_KERNEL,
         )?;
         inner.last_submitted = sequence;
+        trace::submit(self.device, &transfer);
         self.watch_in(&mut inner, self.timeout());
         // With the lock held, so that nothing is started after `close`.
         engine.start();
@@ -330,6 +342,7 @@ impl Queue {
         }
         if let Ok(entry) = inner.waiting.remove(0) {
             inner.moving = Some(entry.transfer.clone());
+            trace::start(self.device, &entry.transfer);
             return Some(entry);
         }
 
@@ -363,6 +376,7 @@ impl Queue {
         }
         // First, so that who waits for the transfer finds an engine that runs.
         self.announce_resumption();
+        trace::end(self.device, &entry.transfer, duration, result);
         entry.transfer.outcome.populate(result.map(|()| duration));
         entry.observer.transfer_done();
     }
@@ -381,7 +395,10 @@ impl Queue {
                 .position(|entry| entry.transfer.sequence == transfer.sequence)
                 .and_then(|index| inner.waiting.remove(index).ok())
         };
-        entry.is_some_and(|entry| entry.transfer.outcome.populate(Err(reason)))
+        entry.is_some_and(|entry| {
+            trace::error(self.device, &entry.transfer, ECANCELED);
+            entry.transfer.outcome.populate(Err(reason))
+        })
     }
 
     /// Has the watchdog look after `delay`, or when it wants to if that is earlier.
@@ -456,6 +473,7 @@ impl Queue {
         {
             let entry = inner.waiting.remove(index).ok()?;
             self.counters.errors.add(1, Relaxed);
+            trace::error(self.device, &entry.transfer, ETIMEDOUT);
             entry.transfer.outcome.populate(Err(ETIMEDOUT));
             if let Err(PushError(entry)) = overdue.push_within_capacity(entry) {
                 return Some(entry);
@@ -512,6 +530,7 @@ impl Queue {
             core::mem::take(&mut inner.waiting)
         };
         for entry in waiting {
+            trace::error(self.device, &entry.transfer, ENODEV);
             entry.transfer.outcome.populate(Err(ENODEV));
             entry.observer.transfer_done();
         }

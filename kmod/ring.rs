@@ -258,6 +258,7 @@ impl Session {
             } => (Source::Pattern(pattern), destination, length),
         };
         let request = Request {
+            session: self.number(),
             buffer: self.buffer().clone(),
             source,
             destination: usize::try_from(destination)?,

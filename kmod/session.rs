@@ -165,6 +165,7 @@ impl Session {
     ) -> Result<(u64, Delta)> {
         self.buffer.allocate()?;
         let request = Request {
+            session: self.number,
             buffer: self.buffer.clone(),
             source: Source::Offset(source),
             destination,

@@ -193,6 +193,7 @@ impl Session {
         stream.writing = false;
         let result = result.and_then(|length| {
             let request = Request {
+                session: self.number(),
                 buffer: self.stream_area().clone(),
                 source: Source::Offset(piece.offset),
                 destination: CAPACITY + piece.offset,

@@ -3,8 +3,8 @@
 //! Safe abstractions that `rust/kernel` does not have yet: the only place with unsafe code.
 //!
 //! Each file wraps one C interface the way `rust/kernel` would, knows nothing of DMA copying
-//! (except [`module_data`], which has to name the type that it holds), and can go when the kernel
-//! has its like.
+//! (except [`module_data`], which has to name the type that it holds, and [`tracepoint`], which has
+//! to name what C defines), and can go when the kernel has its like.
 
 pub(crate) mod attribute;
 pub(crate) mod binding;
@@ -18,6 +18,7 @@ pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;
 pub(crate) mod shared;
+pub(crate) mod tracepoint;
 pub(crate) mod workqueue;
 
 use kernel::{
