@@ -81,6 +81,34 @@ pub enum Error {
         /// Its type as in `/proc/filesystems`.
         filesystem: &'static str,
     },
+    /// An operation on the perf event of a tracepoint.
+    #[error("cannot {operation} the perf event of tracepoint {event}")]
+    PerfEvent {
+        /// What was attempted.
+        operation: Operation,
+        /// Of which tracepoint, as `system:name`.
+        event: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Events came faster than they were read, and the kernel dropped some.
+    #[error("{count} samples of tracepoint {event} were lost because the ring buffer was full")]
+    SamplesLost {
+        /// How many.
+        count: u64,
+        /// Of which tracepoint, as `system:name`.
+        event: String,
+    },
+    /// A tracepoint's record does not hold what was looked for in it.
+    #[error("no number {field} in a record of {length} bytes of tracepoint {event}")]
+    Field {
+        /// Which field.
+        field: String,
+        /// Of which tracepoint, as `system:name`.
+        event: String,
+        /// How long the record is, in bytes.
+        length: usize,
+    },
     /// An operation on the socket that receives uevents.
     #[error("cannot {operation} the kernel's uevent socket")]
     UeventSocket {
@@ -129,6 +157,7 @@ impl Error {
             Self::Path { source, .. }
             | Self::Descriptor { source, .. }
             | Self::Request { source, .. }
+            | Self::PerfEvent { source, .. }
             | Self::UeventSocket { source, .. } => source.raw_os_error(),
             Self::Netlink { source, .. } => source.raw_os_error(),
             _ => None,
@@ -156,6 +185,10 @@ pub enum Operation {
     Join,
     /// `getdents64(2)`.
     List,
+    /// `mkdir(2)`, which makes an instance of tracefs.
+    Create,
+    /// `ioctl(2)` with `PERF_EVENT_IOC_ENABLE`.
+    Enable,
 }
 
 impl fmt::Display for Operation {
@@ -169,6 +202,8 @@ impl fmt::Display for Operation {
             Self::Map => "map",
             Self::Join => "join the multicast group of",
             Self::List => "list",
+            Self::Create => "create",
+            Self::Enable => "enable",
         })
     }
 }

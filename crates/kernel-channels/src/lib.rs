@@ -15,6 +15,7 @@
 //! | [`sysfs`] | both | one value per file: settings, states, counters |
 //! | [`uevent`] | from the kernel | news about devices, to whoever listens |
 //! | [`procfs`] | from the kernel | a summary for people |
+//! | [`tracepoint`] | from the kernel | what happened when, in the order it happened, for measuring |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
 //! Unsafe code is allowed in [`ioctl`], in [`mmap`] and for the socket of [`netlink`] only, which
@@ -32,9 +33,11 @@ pub mod mmap;
 pub mod netlink;
 pub mod procfs;
 pub mod sysfs;
+pub mod tracepoint;
 pub mod uevent;
 
 mod error;
+mod mounts;
 mod readiness;
 mod text_file;
 
@@ -44,5 +47,13 @@ pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
 pub const ROOMS: [&str; 8] = [
-    "chardev", "ioctl", "mmap", "sysfs", "uevent", "netlink", "procfs", "debugfs",
+    "chardev",
+    "ioctl",
+    "mmap",
+    "sysfs",
+    "uevent",
+    "netlink",
+    "procfs",
+    "tracepoint",
+    "debugfs",
 ];

@@ -16,6 +16,7 @@ mod netlink;
 mod pattern;
 mod procfs;
 mod sysfs;
+mod tracepoint;
 mod uevent;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ const ROOMS: [(&str, Room); 8] = [
     ("uevent", uevent::visit),
     ("netlink", netlink::visit),
     ("procfs", procfs::visit),
+    ("tracepoint", tracepoint::visit),
     ("debugfs", debugfs::visit),
 ];
 

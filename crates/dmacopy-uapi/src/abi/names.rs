@@ -80,6 +80,39 @@ pub mod uevent {
     pub const SEQUENCE: &str = "DMACOPY_SEQUENCE";
 }
 
+/// Tracepoints, in the order in which a transfer passes them.
+pub mod tracepoint {
+    /// The system that they belong to.
+    pub const SYSTEM: &str = super::DRIVER;
+    /// A transfer has been put into the queue.
+    pub const SUBMIT: &str = "dmacopy_submit";
+    /// The engine has taken it.
+    pub const START: &str = "dmacopy_start";
+    /// The engine has moved its bytes.
+    pub const COMPLETE: &str = "dmacopy_complete";
+    /// It has ended without that.
+    pub const ERROR: &str = "dmacopy_error";
+}
+
+/// Fields of the [`tracepoint`]s.
+pub mod field {
+    /// The number of the device.
+    pub const DEVICE: &str = "device";
+    /// The number of the session, as in [`super::super::ioctl::Info`].
+    pub const SESSION: &str = "session";
+    /// The number of the transfer on its device, from 1.
+    pub const SEQUENCE: &str = "sequence";
+    /// Bytes to copy.
+    pub const LENGTH: &str = "length";
+    /// Nanoseconds since the submission; of [`tracepoint::COMPLETE`] and [`tracepoint::ERROR`].
+    ///
+    /// [`tracepoint::COMPLETE`]: super::tracepoint::COMPLETE
+    /// [`tracepoint::ERROR`]: super::tracepoint::ERROR
+    pub const LATENCY_NS: &str = "latency_ns";
+    /// Why, as a positive error number; of [`super::tracepoint::ERROR`].
+    pub const ERRNO: &str = "errno";
+}
+
 /// Files in `debugfs`, below `dmacopy/dmacopyN/`. For developers only: no ABI promise.
 pub mod debugfs {
     /// Read-write: `Y` keeps the engine from completing anything, `N` lets it go on.

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The tracepoints in the life of a transfer, as tracefs and perf show them.
+
+use std::time::Duration;
+
+use dmacopy_client::{Device, Session};
+use dmacopy_uapi::names::{DRIVER, field, tracepoint};
+use hil::Target;
+use kernel_channels::tracepoint::{Counter, Event, Instance, Line, Sampler};
+use on_target::{Errno, Result, Stalled, Unbound, Unloaded};
+
+const EVENTS: [&str; 4] = [
+    tracepoint::SUBMIT,
+    tracepoint::START,
+    tracepoint::COMPLETE,
+    tracepoint::ERROR,
+];
+
+const SHORT: Duration = Duration::from_millis(50);
+/// Longer than a record takes to be seen.
+const SOON: Duration = Duration::from_secs(10);
+/// Long enough for a test to do what it wants before a stalled transfer times out.
+const LONG: Duration = Duration::from_secs(30);
+
+fn event(name: &str) -> Event {
+    Event::find(tracepoint::SYSTEM, name).unwrap()
+}
+
+/// A buffer that collects all events of the driver.
+fn traced() -> Instance {
+    let instance = Instance::create("on-target-tracepoint").unwrap();
+    for name in EVENTS {
+        instance.enable(&event(name)).unwrap();
+    }
+    instance
+}
+
+/// The next record.
+fn next(instance: &mut Instance) -> Line {
+    instance.next(SOON).unwrap().unwrap()
+}
+
+/// Checks that a record is about this transfer.
+fn is_of(line: &Line, device: &Device, session: &Session, sequence: u64, length: u64) {
+    let number = device.name().strip_prefix(DRIVER).unwrap();
+    assert_eq!(line.text(field::DEVICE), Some(number), "{line:?}");
+    let session = session.info().unwrap().session;
+    assert_eq!(line.number(field::SESSION), Some(session), "{line:?}");
+    assert_eq!(line.number(field::SEQUENCE), Some(sequence), "{line:?}");
+    assert_eq!(line.number(field::LENGTH), Some(length), "{line:?}");
+}
+
+/// The error number in a record of an error.
+fn errno(line: &Line) -> Option<i32> {
+    assert_eq!(line.event, tracepoint::ERROR, "{line:?}");
+    line.text(field::ERRNO)?.parse().ok()
+}
+
+#[hil::test]
+fn a_copy_passes_its_tracepoints_in_order(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut instance = traced();
+    for length in [1, 100, 2048] {
+        let completion = session.copy(0, 2048, length).unwrap();
+        let [submit, start, complete] = std::array::from_fn(|_| next(&mut instance));
+        let passed = [&submit, &start, &complete].map(|line| line.event.as_str());
+        assert_eq!(passed, EVENTS[..3]);
+        for line in [&submit, &start, &complete] {
+            is_of(line, &device, &session, completion.sequence, length);
+        }
+        assert!(submit.time <= start.time && start.time <= complete.time);
+
+        // The same measurement, so the same number.
+        let latency = complete.number(field::LATENCY_NS).unwrap();
+        assert_eq!(Duration::from_nanos(latency), completion.duration);
+        // To the microsecond, between slightly different moments.
+        let between = complete.time - submit.time + Duration::from_micros(2);
+        assert!(
+            completion.duration <= between + completion.duration / 2,
+            "{:?}, between the records {between:?}",
+            completion.duration
+        );
+    }
+    assert_eq!(instance.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn tracepoints_tell_one_session_from_another(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let sessions = [device.session().unwrap(), device.session().unwrap()];
+    let mut instance = traced();
+    for session in &sessions {
+        let completion = session.copy(0, 2048, 8).unwrap();
+        for _ in 0..3 {
+            let line = next(&mut instance);
+            is_of(&line, &device, session, completion.sequence, 8);
+        }
+    }
+}
+
+#[hil::test]
+fn a_write_passes_the_tracepoints_too(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let sequence = session.copy(0, 2048, 1).unwrap().sequence + 1;
+    let mut instance = traced();
+    session.write(b"stream").unwrap();
+    for name in &EVENTS[..3] {
+        let line = next(&mut instance);
+        assert_eq!(line.event, *name);
+        is_of(&line, &device, &session, sequence, 6);
+    }
+}
+
+#[hil::test]
+fn a_tracepoint_tells_of_a_transfer_that_timed_out(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let sequence = session.copy(0, 2048, 1).unwrap().sequence + 1;
+    let mut instance = traced();
+    let _stalled = Stalled::new(&device, SHORT).unwrap();
+    let failure = session.copy(0, 2048, 16);
+    assert_eq!(failure.errno(), Some(libc::ETIMEDOUT));
+    assert_eq!(next(&mut instance).event, tracepoint::SUBMIT);
+    let line = next(&mut instance);
+    assert_eq!(errno(&line), Some(libc::ETIMEDOUT));
+    is_of(&line, &device, &session, sequence, 16);
+    let latency = Duration::from_nanos(line.number(field::LATENCY_NS).unwrap());
+    assert!((SHORT..SOON).contains(&latency), "{latency:?}");
+    assert_eq!(instance.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn a_tracepoint_tells_of_a_transfer_that_nobody_wants_any_more(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut instance = traced();
+    let _stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"lost").unwrap();
+    assert_eq!(next(&mut instance).event, tracepoint::SUBMIT);
+    drop(session);
+    assert_eq!(errno(&next(&mut instance)), Some(libc::ECANCELED));
+}
+
+#[hil::test]
+fn a_tracepoint_tells_of_a_transfer_whose_device_went(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut instance = traced();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    session.write(b"lost").unwrap();
+    assert_eq!(next(&mut instance).event, tracepoint::SUBMIT);
+    let unbound = Unbound::new().unwrap();
+    assert_eq!(errno(&next(&mut instance)), Some(libc::ENODEV));
+    // The switch and the timeout have gone with the device.
+    drop(stalled);
+    unbound.rebind().unwrap();
+}
+
+#[hil::test]
+fn tracepoints_that_are_off_tell_nothing(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut instance = Instance::create("on-target-tracepoint").unwrap();
+    session.copy(0, 2048, 1).unwrap();
+    assert_eq!(instance.next(SHORT).unwrap(), None);
+
+    let complete = event(tracepoint::COMPLETE);
+    instance.enable(&complete).unwrap();
+    let completion = session.copy(0, 2048, 1).unwrap();
+    let line = next(&mut instance);
+    assert_eq!(line.number(field::SEQUENCE), Some(completion.sequence));
+    assert_eq!(line.event, tracepoint::COMPLETE, "and not of the others");
+
+    instance.disable(&complete).unwrap();
+    session.copy(0, 2048, 1).unwrap();
+    assert_eq!(instance.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn the_fields_of_the_tracepoints_are_as_described(_: &mut Target) {
+    const COMMON: [(&str, usize, bool); 4] = [
+        (field::DEVICE, 4, false),
+        (field::SESSION, 8, false),
+        (field::SEQUENCE, 8, false),
+        (field::LENGTH, 8, false),
+    ];
+    let latency = (field::LATENCY_NS, 8, false);
+    for (name, more) in [
+        (tracepoint::SUBMIT, vec![]),
+        (tracepoint::START, vec![]),
+        (tracepoint::COMPLETE, vec![latency]),
+        (tracepoint::ERROR, vec![latency, (field::ERRNO, 4, true)]),
+    ] {
+        let event = event(name);
+        let fields = event.format().fields.iter();
+        let mut own: Vec<_> = fields
+            .map(|field| (field.name.as_str(), field.size, field.signed))
+            .filter(|(name, ..)| !name.starts_with("common_"))
+            .collect();
+        own.sort_unstable();
+        let mut described = [&COMMON[..], &more].concat();
+        described.sort_unstable();
+        assert_eq!(own, described, "{name}");
+    }
+}
+
+#[hil::test]
+fn perf_counts_how_often_a_tracepoint_is_passed(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    session.copy(0, 2048, 1).unwrap();
+    let mut counters = EVENTS.map(|name| Counter::open(&event(name)).unwrap());
+    for _ in 0..100 {
+        session.copy(0, 2048, 1).unwrap();
+    }
+    let counts = counters.each_mut().map(|counter| counter.read().unwrap());
+    assert_eq!(counts, [100, 100, 100, 0]);
+}
+
+#[hil::test]
+fn perf_collects_the_records_of_a_tracepoint(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let complete = event(tracepoint::COMPLETE);
+    let mut sampler = Sampler::open(&complete).unwrap();
+    let completions: Vec<_> = (1..=50)
+        .map(|length| session.copy(0, 2048, length).unwrap())
+        .collect();
+    for (completion, length) in completions.iter().zip(1..) {
+        let sample = sampler.next(SOON).unwrap().unwrap();
+        let number = |name| complete.number(&sample.record, name).unwrap();
+        assert_eq!(number(field::SEQUENCE), completion.sequence.into());
+        assert_eq!(number(field::LENGTH), length);
+        let latency = i128::try_from(completion.duration.as_nanos()).unwrap();
+        assert_eq!(number(field::LATENCY_NS), latency);
+        assert!(complete.number(&sample.record, field::ERRNO).is_err());
+    }
+    assert_eq!(sampler.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn perf_says_how_many_records_of_a_tracepoint_were_lost(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let submit = event(tracepoint::SUBMIT);
+    let mut counter = Counter::open(&submit).unwrap();
+    let mut sampler = Sampler::open(&submit).unwrap();
+    // More than fit into the buffers of a few processors.
+    for _ in 0..8000 {
+        session.copy(0, 2048, 1).unwrap();
+    }
+    let (mut read, mut lost) = (0, 0);
+    loop {
+        match sampler.next(SHORT) {
+            Ok(Some(_)) => read += 1,
+            Ok(None) => break,
+            Err(kernel_channels::Error::SamplesLost { count, .. }) => lost += count,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(lost > 0);
+    assert_eq!(read + lost, counter.read().unwrap());
+}
+
+#[hil::test]
+fn a_module_whose_tracepoints_are_watched_stays_until_they_are_not(_: &mut Target) {
+    let counter = Counter::open(&event(tracepoint::SUBMIT)).unwrap();
+    assert_eq!(Unloaded::new().errno(), Some(libc::EAGAIN));
+    drop(counter);
+    drop(traced());
+    let unloaded: Result<()> = Unloaded::new().unwrap().reload();
+    unloaded.unwrap();
+    let device = Device::first().unwrap();
+    let mut counter = Counter::open(&event(tracepoint::COMPLETE)).unwrap();
+    device.session().unwrap().copy(0, 2048, 1).unwrap();
+    assert_eq!(counter.read().unwrap(), 1);
+}
+
+hil::main!();
