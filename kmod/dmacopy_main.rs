@@ -18,6 +18,7 @@ use kernel::{
 #[macro_use]
 mod name;
 
+mod bpf;
 mod chardev;
 mod debugfs;
 mod device;
@@ -72,6 +73,10 @@ impl InPlaceModule for DmaCopyModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let registry = registry::Registry::new()?;
+            // A kernel that was built without its BTF at hand has none for the module either.
+            if let Err(error) = sys::kfunc::register() {
+                pr_warn!("no functions for BPF programs: {error:?}\n");
+            }
 
             Ok(try_pin_init!(Self {
                 _registry: sys::module_data::publish(registry.clone())?,

@@ -20,6 +20,7 @@ use kernel::{
 };
 
 use crate::{
+    bpf,
     device::Device,
     sys::{
         debugfs::Dir,
@@ -68,10 +69,15 @@ impl Registry {
         let device = Device::new(number, parent)?;
         devices.push(device.clone(), GFP_KERNEL)?;
         self.generation.add(1, Relaxed);
-        Ok(Listed {
+        // From here on, dropping it takes the device off the list.
+        let listed = Listed {
             registry: self.clone(),
             device,
-        })
+        };
+        let published = bpf::publish(&devices);
+        drop(devices);
+        published?;
+        Ok(listed)
     }
 
     /// Calls `f` with each device.
@@ -118,5 +124,7 @@ impl Drop for Listed {
         let mut devices = self.registry.devices.lock();
         devices.retain(|device| !Arc::ptr_eq(device, &self.device));
         self.registry.generation.add(1, Relaxed);
+        // Without memory, programs find its counters until the next change. They are still there.
+        let _ = bpf::publish(&devices);
     }
 }

@@ -3,13 +3,14 @@
 //! Safe abstractions that `rust/kernel` does not have yet: the only place with unsafe code.
 //!
 //! Each file wraps one C interface the way `rust/kernel` would, knows nothing of DMA copying
-//! (except [`module_data`], which has to name the type that it holds, and [`tracepoint`], which has
-//! to name what C defines), and can go when the kernel has its like.
+//! (except [`module_data`], which has to name the type that it holds, and [`tracepoint`] and
+//! [`kfunc`], which have to name what C defines), and can go when the kernel has its like.
 
 pub(crate) mod attribute;
 pub(crate) mod binding;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
+pub(crate) mod kfunc;
 pub(crate) mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod module_data;
@@ -17,6 +18,7 @@ pub(crate) mod netlink;
 pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;
+pub(crate) mod rcu;
 pub(crate) mod shared;
 pub(crate) mod tracepoint;
 pub(crate) mod workqueue;

@@ -113,6 +113,16 @@ pub mod field {
     pub const ERRNO: &str = "errno";
 }
 
+/// Functions for BPF programs, each from the number of a device to a count or `-ENODEV`.
+pub mod kfunc {
+    /// As [`super::attribute::TRANSFERS`].
+    pub const TRANSFERS: &str = "dmacopy_transfers";
+    /// As [`super::attribute::BYTES`].
+    pub const BYTES: &str = "dmacopy_bytes";
+    /// As [`super::attribute::ERRORS`].
+    pub const ERRORS: &str = "dmacopy_errors";
+}
+
 /// Files in `debugfs`, below `dmacopy/dmacopyN/`. For developers only: no ABI promise.
 pub mod debugfs {
     /// Read-write: `Y` keeps the engine from completing anything, `N` lets it go on.
