@@ -109,6 +109,42 @@ pub enum Error {
         /// How long the record is, in bytes.
         length: usize,
     },
+    /// An operation of `bpf(2)`, or on what it has made.
+    #[error("cannot {operation} the BPF {object} {name}")]
+    Bpf {
+        /// What was attempted.
+        operation: Operation,
+        /// On what kind of object: a map, a program, BTF.
+        object: &'static str,
+        /// Which one.
+        name: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The kernel refused a program, and its verifier has said why.
+    #[error("the kernel refused the BPF program {program}: {log}")]
+    Verifier {
+        /// Which program.
+        program: String,
+        /// What the verifier said; the last lines tell what is wrong.
+        log: String,
+        /// The error that goes with it.
+        source: io::Error,
+    },
+    /// A module does not offer a function to BPF programs.
+    #[error("the module {module} has no function {function} for BPF programs")]
+    Function {
+        /// Which function.
+        function: String,
+        /// Which module.
+        module: String,
+    },
+    /// The kernel describes its types in a way that is not known here.
+    #[error("{} is no BTF, or has types that this does not know", path.display())]
+    Btf {
+        /// Where it describes them.
+        path: PathBuf,
+    },
     /// An operation on the socket that receives uevents.
     #[error("cannot {operation} the kernel's uevent socket")]
     UeventSocket {
@@ -150,6 +186,21 @@ impl Error {
         }
     }
 
+    pub(crate) fn bpf(
+        operation: Operation,
+        object: &'static str,
+        name: &str,
+        source: io::Error,
+    ) -> Self {
+        let name = name.to_owned();
+        Self::Bpf {
+            operation,
+            object,
+            name,
+            source,
+        }
+    }
+
     /// The error number that the kernel returned, if this error comes from the kernel.
     #[doc(alias = "errno")]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -158,6 +209,8 @@ impl Error {
             | Self::Descriptor { source, .. }
             | Self::Request { source, .. }
             | Self::PerfEvent { source, .. }
+            | Self::Bpf { source, .. }
+            | Self::Verifier { source, .. }
             | Self::UeventSocket { source, .. } => source.raw_os_error(),
             Self::Netlink { source, .. } => source.raw_os_error(),
             _ => None,
@@ -185,8 +238,12 @@ pub enum Operation {
     Join,
     /// `getdents64(2)`.
     List,
-    /// `mkdir(2)`, which makes an instance of tracefs.
+    /// `mkdir(2)`, which makes an instance of tracefs, or `bpf(2)`, which makes a map.
     Create,
+    /// `ioctl(2)` with `PERF_EVENT_IOC_SET_BPF`.
+    Attach,
+    /// `bpf(2)` with `BPF_PROG_TEST_RUN`.
+    Run,
     /// `ioctl(2)` with `PERF_EVENT_IOC_ENABLE`.
     Enable,
 }
@@ -203,6 +260,8 @@ impl fmt::Display for Operation {
             Self::Join => "join the multicast group of",
             Self::List => "list",
             Self::Create => "create",
+            Self::Attach => "attach",
+            Self::Run => "run",
             Self::Enable => "enable",
         })
     }

@@ -16,11 +16,14 @@
 //! | [`uevent`] | from the kernel | news about devices, to whoever listens |
 //! | [`procfs`] | from the kernel | a summary for people |
 //! | [`tracepoint`] | from the kernel | what happened when, in the order it happened, for measuring |
+//! | [`bpf`] | from the kernel | sums and choices that are made where something happens |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
-//! Unsafe code is allowed in [`ioctl`], in [`mmap`] and for the socket of [`netlink`] only, which
-//! between them hold all there is.
+//! Unsafe code is allowed in [`ioctl`] and [`mmap`], for the socket of [`netlink`], and in the parts
+//! of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
+//! them they hold all there is.
 
+pub mod bpf;
 pub mod chardev;
 pub mod debugfs;
 #[expect(unsafe_code, reason = "ioctl(2) hands the kernel a bare pointer")]
@@ -46,7 +49,7 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 8] = [
+pub const ROOMS: [&str; 10] = [
     "chardev",
     "ioctl",
     "mmap",
@@ -55,5 +58,6 @@ pub const ROOMS: [&str; 8] = [
     "netlink",
     "procfs",
     "tracepoint",
+    "bpf",
     "debugfs",
 ];

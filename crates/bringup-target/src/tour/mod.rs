@@ -6,6 +6,7 @@
 //! and the other way round. What was compared is the room's evidence, which is shown. Whatever a
 //! room changes it puts back, also when it fails.
 
+mod bpf;
 mod chardev;
 mod debugfs;
 mod document;
@@ -31,7 +32,7 @@ use crate::exit;
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 8] = [
+const ROOMS: [(&str, Room); 9] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
@@ -40,6 +41,7 @@ const ROOMS: [(&str, Room); 8] = [
     ("netlink", netlink::visit),
     ("procfs", procfs::visit),
     ("tracepoint", tracepoint::visit),
+    ("bpf", bpf::visit),
     ("debugfs", debugfs::visit),
 ];
 

@@ -55,6 +55,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::format::{Field, Format};
 pub use self::instance::{Instance, Line};
+pub(crate) use self::perf::open_first;
 pub use self::perf::{Counter, Sample, Sampler};
 use crate::{Error, mounts, text_file};
 

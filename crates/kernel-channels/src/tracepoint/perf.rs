@@ -179,22 +179,36 @@ fn open_all(
     event: &Event,
     configure: impl Fn(&mut Builder<'_>),
 ) -> Result<Vec<perf_event::Counter>, Error> {
-    let mut counters = Vec::new();
-    for cpu in online_cpus()? {
-        let mut builder = Builder::new(Tracepoint::with_id(event.id()));
-        // A tracepoint is passed in the kernel, for whomever.
-        builder.include_kernel().any_pid().one_cpu(cpu);
-        builder.clockid(Clock::MONOTONIC);
-        configure(&mut builder);
-        let name = || event.to_string();
-        let opened = builder.build();
-        let mut counter = opened.map_err(|source| failed(Operation::Open, &name(), source))?;
-        counter
-            .enable()
-            .map_err(|source| failed(Operation::Enable, &name(), source))?;
-        counters.push(counter);
-    }
-    Ok(counters)
+    let cpus = online_cpus()?;
+    cpus.into_iter()
+        .map(|cpu| open_one(event, cpu, &configure))
+        .collect()
+}
+
+/// Opens the perf event of one processor, which is enough to attach a program to the tracepoint.
+pub(crate) fn open_first(event: &Event) -> Result<perf_event::Counter, Error> {
+    let cpu = online_cpus()?.first().copied().unwrap_or(0);
+    open_one(event, cpu, |_| {})
+}
+
+fn open_one(
+    event: &Event,
+    cpu: usize,
+    configure: impl Fn(&mut Builder<'_>),
+) -> Result<perf_event::Counter, Error> {
+    let mut builder = Builder::new(Tracepoint::with_id(event.id()));
+    // A tracepoint is passed in the kernel, for whomever.
+    builder.include_kernel().any_pid().one_cpu(cpu);
+    builder.clockid(Clock::MONOTONIC);
+    configure(&mut builder);
+    let failed = |operation, source| failed(operation, &event.to_string(), source);
+    let mut counter = builder
+        .build()
+        .map_err(|source| failed(Operation::Open, source))?;
+    counter
+        .enable()
+        .map_err(|source| failed(Operation::Enable, source))?;
+    Ok(counter)
 }
 
 /// The numbers of the processors that run.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Programs in the kernel sum up what the client sees one by one, and ask the driver.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dmacopy_client::{DebugFiles, Device};
+use dmacopy_uapi::names::{DRIVER, attribute, field, kfunc, tracepoint};
+use kernel_channels::bpf::{Array, Function, Kind, Program, RingBuffer, programs};
+use kernel_channels::tracepoint::Event;
+use nix::errno::Errno;
+
+use super::evidence::Evidence;
+
+const LENGTH: u64 = 1000;
+const COPIES: u64 = 64;
+/// How many magnitudes a number of 64 bits has.
+const MAGNITUDES: usize = 64;
+
+/// The timeout while the engine is kept from completing anything.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// How long a record may take, on the slowest emulated board.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    histogram(device, evidence)?;
+    errors(device, evidence)?;
+    function(device, evidence)
+}
+
+/// A program builds a histogram of the latencies.
+fn histogram(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let session = device.session()?;
+    let complete = Event::find(tracepoint::SYSTEM, tracepoint::COMPLETE)?;
+    let array = Array::new("latency", u32::try_from(MAGNITUDES)?)?;
+    let code = programs::histogram(&complete, field::LATENCY_NS, &array)?;
+    let program = Program::load("latency", Kind::Tracepoint, &code)?;
+    let attached = program.attach(&complete)?;
+    let mut expected = vec![0; MAGNITUDES];
+    for _ in 0..COPIES {
+        let nanoseconds = session.copy(0, 2048, LENGTH)?.duration.as_nanos();
+        expected[nanoseconds.max(1).ilog2() as usize] += 1;
+    }
+    drop(attached);
+    let counted = array.read()?;
+    evidence.equal("copies counted", COPIES, counted.iter().sum(), "BPF array")?;
+    evidence.equal("latencies", shown(&expected), shown(&counted), "BPF array")
+}
+
+/// Where a histogram is not empty: `2^17 ns: 60, 2^18 ns: 4`.
+fn shown(histogram: &[u64]) -> String {
+    let bars = histogram
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0);
+    let bars: Vec<_> = bars
+        .map(|(magnitude, count)| format!("2^{magnitude} ns: {count}"))
+        .collect();
+    bars.join(", ")
+}
+
+/// A program tells of a transfer that timed out.
+fn errors(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let session = device.session()?;
+    let attributes = device.attributes();
+    let debug = DebugFiles::open(device)?;
+    let error = Event::find(tracepoint::SYSTEM, tracepoint::ERROR)?;
+    let mut ring = RingBuffer::new("errors", 4096)?;
+    let code = programs::record(&error, &[field::SEQUENCE, field::ERRNO], &ring)?;
+    let program = Program::load("errors", Kind::Tracepoint, &code)?;
+    let _attached = program.attach(&error)?;
+    let last = session.copy(0, 2048, LENGTH)?.sequence;
+
+    // Dropped in the reverse order: the engine goes on before the timeout is restored.
+    let _restore = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)?;
+    attributes.set_timeout(SHORT)?;
+    let stall = debug.stall()?;
+    let attempt = session.copy(0, 2048, LENGTH);
+    stall.lift()?;
+    evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
+    let record = ring
+        .next(PATIENCE)?
+        .with_context(|| format!("no record within {PATIENCE:?}"))?;
+    let (sequence, errno) = record.split_at(record.len() / 2);
+    let by = "BPF ring buffer";
+    let sequence = u64::from_ne_bytes(sequence.try_into()?);
+    evidence.equal("transfer that failed", last + 1, sequence, by)?;
+    let errno = Errno::from_raw(i32::try_from(u64::from_ne_bytes(errno.try_into()?))?);
+    let name = |errno: Errno| format!("{errno:?}");
+    evidence.equal("why", name(Errno::ETIMEDOUT), name(errno), by)
+}
+
+/// A program calls a function of the driver.
+fn function(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let number = device.name().strip_prefix(DRIVER);
+    let number: u64 = number.context("the device has no number")?.parse()?;
+    let function = Function::find(DRIVER, kfunc::TRANSFERS)?;
+    let program = Program::load("query", Kind::Call, &programs::query(&function))?;
+    let mut memory = [number.to_ne_bytes(), [0; 8]].concat();
+    program.run(&mut memory)?;
+    let answer = u64::from_ne_bytes(memory[8..].try_into()?);
+    let transfers = device.attributes().counters()?.transfers;
+    evidence.equal("transfers", transfers, answer, kfunc::TRANSFERS)
+}

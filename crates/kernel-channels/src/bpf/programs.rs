@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The programs that are needed most.
+
+use super::Register::{R0, R1, R2, R3, R6, R7, R10};
+use super::{Array, Code, Condition, Function, Register, RingBuffer, Size};
+use crate::Error;
+use crate::tracepoint::Event;
+
+// Numbers of helpers, see `bpf-helpers(7)`.
+const MAP_LOOKUP_ELEM: i32 = 1;
+const RINGBUF_RESERVE: i32 = 131;
+const RINGBUF_SUBMIT: i32 = 132;
+
+/// At a tracepoint: counts the values of a field by their magnitude.
+///
+/// Entry `n` of the array, which should have 64, counts values from 2ⁿ to 2ⁿ⁺¹ - 1, and the first
+/// one counts 0, too.
+///
+/// # Errors
+///
+/// [`Error::Field`] when the tracepoint has no such field or it is no number.
+pub fn histogram<'a>(event: &Event, field: &str, array: &'a Array) -> Result<Code<'a>, Error> {
+    let mut code = Code::new();
+    load_field(&mut code, event, field, R6, R1)?;
+
+    // R7 becomes the number of the highest bit of R6, by halving.
+    code.set(R7, 0);
+    for bits in [32, 16, 8, 4, 2, 1] {
+        let low = code.label();
+        code.copy(R2, R6);
+        code.shift_right(R2, bits);
+        code.jump_if(Condition::Equal, R2, 0, low);
+        code.copy(R6, R2);
+        code.add(R7, bits.into());
+        code.place(low);
+    }
+
+    let end = code.label();
+    code.store(Size::Word, R10, -4, R7);
+    code.copy(R2, R10);
+    code.add(R2, -4);
+    code.load_map(R1, array);
+    code.call_helper(MAP_LOOKUP_ELEM);
+    code.jump_if(Condition::Equal, R0, 0, end);
+    code.set(R1, 1);
+    code.add_atomically(R0, 0, R1);
+    code.place(end);
+    code.set(R0, 0);
+    code.exit();
+    Ok(code)
+}
+
+/// At a tracepoint: writes some of the fields to a ring buffer, each as 64 bits.
+///
+/// # Errors
+///
+/// [`Error::Field`] when the tracepoint has no such field or it is no number.
+pub fn record<'a>(event: &Event, fields: &[&str], ring: &'a RingBuffer) -> Result<Code<'a>, Error> {
+    const WORD_BYTES: i32 = 8;
+
+    let mut code = Code::new();
+    let end = code.label();
+    let words = (0..).step_by(WORD_BYTES as usize);
+    let bytes = words.clone().nth(fields.len()).unwrap_or(0);
+    code.copy(R6, R1);
+    code.load_map(R1, ring);
+    code.set(R2, i32::from(bytes));
+    code.set(R3, 0);
+    code.call_helper(RINGBUF_RESERVE);
+    // Full: the record is lost.
+    code.jump_if(Condition::Equal, R0, 0, end);
+    code.copy(R7, R0);
+    for (field, offset) in fields.iter().zip(words) {
+        load_field(&mut code, event, field, R1, R6)?;
+        code.store(Size::Double, R7, offset, R1);
+    }
+    code.copy(R1, R7);
+    code.set(R2, 0);
+    code.call_helper(RINGBUF_SUBMIT);
+    code.place(end);
+    code.set(R0, 0);
+    code.exit();
+    Ok(code)
+}
+
+/// When called: calls a function of a driver that takes one number and returns one.
+///
+/// The memory that it is called with holds both, 64 bits each.
+pub fn query(function: &Function) -> Code<'_> {
+    let mut code = Code::new();
+    code.copy(R6, R1);
+    code.load(Size::Double, R1, R6, 0);
+    code.call(function);
+    code.store(Size::Double, R6, 8, R0);
+    code.set(R0, 0);
+    code.exit();
+    code
+}
+
+/// Loads a field of the record that a register leads to, without sign.
+fn load_field(
+    code: &mut Code<'_>,
+    event: &Event,
+    field: &str,
+    to: Register,
+    record: Register,
+) -> Result<(), Error> {
+    let found = event.format().field(field).and_then(|found| {
+        let is_number = !found.kind.ends_with(']');
+        let size = Size::of(found.size).filter(|_| is_number)?;
+        Some((size, i16::try_from(found.offset).ok()?))
+    });
+    let (size, offset) = found.ok_or_else(|| Error::Field {
+        field: field.to_owned(),
+        event: event.to_string(),
+        length: 0,
+    })?;
+    code.load(size, to, record, offset);
+    Ok(())
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Records that programs write and this reads, in memory that both have.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::system_call;
+use crate::{Error, Interest, Operation, poll};
+
+const MAP_TYPE_RINGBUF: u32 = 27;
+/// What precedes each record: its length, with two flags, and a number of the kernel's own.
+const HEADER_BYTES: usize = 8;
+/// Flag of a record that is still being written.
+const BUSY: u32 = 1 << 31;
+/// Flag of a record that its writer has thrown away.
+const DISCARDED: u32 = 1 << 30;
+
+/// Records of any length, in the order in which programs have reserved them.
+/// `BPF_MAP_TYPE_RINGBUF`
+///
+/// When it is full, programs cannot write, and see that.
+#[derive(Debug)]
+pub struct RingBuffer {
+    map: OwnedFd,
+    /// One page: how far this has read.
+    consumer: MmapRaw,
+    /// One page: how far programs have written. Then the records, twice in a row, so that each is
+    /// in one piece.
+    producer: MmapRaw,
+    page: usize,
+    bytes: usize,
+}
+
+impl RingBuffer {
+    /// Creates a buffer of so many bytes: a power of two, and at least a page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bpf`] with what `bpf(2)` returned: `EPERM` without `CAP_BPF`, `EINVAL` for another
+    /// size; or what `mmap(2)` returned.
+    pub fn new(name: &str, bytes: u32) -> Result<Self, Error> {
+        let failed = |operation, source| Error::bpf(operation, "map", name, source);
+        let map = system_call::create_map(MAP_TYPE_RINGBUF, 0, 0, bytes, name)
+            .map_err(|source| failed(Operation::Create, source))?;
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+        let page = page.and_then(|page| usize::try_from(page).ok());
+        let page = page.unwrap_or(4096);
+        let bytes = bytes as usize;
+        let consumer = MmapOptions::new().len(page).map_raw(map.as_raw_fd());
+        let mut options = MmapOptions::new();
+        options.offset(page as u64).len(page + 2 * bytes);
+        let producer = options.map_raw_read_only(map.as_raw_fd());
+        Ok(Self {
+            consumer: consumer.map_err(|source| failed(Operation::Map, source))?,
+            producer: producer.map_err(|source| failed(Operation::Map, source))?,
+            map,
+            page,
+            bytes,
+        })
+    }
+
+    /// Waits for the next record, and takes it out; `None` when the time ran out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Descriptor`] when the wait fails.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Vec<u8>>, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(record) = self.take() {
+                return Ok(Some(record));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if poll(&self.map, Interest::READABLE, Some(left))?.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes the first record out that has not been thrown away.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        loop {
+            // SAFETY: the position is at the start of the page, so it is aligned, and the mapping
+            // lives as long as `self`. Both sides access it atomically.
+            let read = unsafe { AtomicU64::from_ptr(self.consumer.as_mut_ptr().cast()) };
+            // SAFETY: as above. Only loads are made, since the page is mapped for reading.
+            let written = unsafe { &*self.producer.as_ptr().cast::<AtomicU64>() };
+            let from = read.load(Ordering::Relaxed);
+            // The records up to there are visible after this.
+            if from == written.load(Ordering::Acquire) {
+                return None;
+            }
+            let start = self.page + usize::try_from(from).ok()? % self.bytes;
+            let header = self.producer.as_ptr().wrapping_add(start);
+            // SAFETY: headers are aligned to eight bytes, and this one lies within the first of the
+            // two images of the records. It is written atomically.
+            let header = unsafe { &*header.cast::<AtomicU32>() };
+            let header = header.load(Ordering::Acquire);
+            if header & BUSY != 0 {
+                return None;
+            }
+            let length = (header & !(BUSY | DISCARDED)) as usize;
+            let record = (header & DISCARDED == 0).then(|| self.copy(start, length));
+            let next = from + (HEADER_BYTES + length).next_multiple_of(8) as u64;
+            // The program may use the place again only when it has been copied.
+            read.store(next, Ordering::Release);
+            if record.is_some() {
+                return record;
+            }
+        }
+    }
+
+    /// A copy of the record whose header is at `start`.
+    fn copy(&self, start: usize, length: usize) -> Vec<u8> {
+        let length = length.min(self.bytes - HEADER_BYTES);
+        let first = self.producer.as_ptr().wrapping_add(start + HEADER_BYTES);
+        // SAFETY: a record is no longer than the buffer, and it begins in the first image of it, so
+        // all of it is mapped. Nobody writes to it: its writer has finished, which the load of the
+        // header has made visible, and the place is not used again before `read` is moved on.
+        unsafe { std::slice::from_raw_parts(first, length) }.to_vec()
+    }
+}
+
+impl AsFd for RingBuffer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.map.as_fd()
+    }
+}
