@@ -67,7 +67,9 @@ fn count(device: u32, which: impl FnOnce(&Counters) -> &Atomic<u64>) -> i64 {
     let mut numbered = queues.filter(|(number, _)| *number == device);
     match numbered.next() {
         // It takes longer than any machine lives to count so far.
-        Some((_, queue)) => i64::try_from(which(queue.counters()).load(Relaxed)).unwrap_or(i64::MAX),
+        Some((_, queue)) => {
+            i64::try_from(which(queue.counters()).load(Relaxed)).unwrap_or(i64::MAX)
+        }
         None => i64::from(ENODEV.to_errno()),
     }
 }

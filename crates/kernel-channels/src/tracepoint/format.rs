@@ -50,7 +50,7 @@ impl Format {
 }
 
 impl Field {
-    /// Reads `field:u64 length;	offset:8;	size:8;	signed:0;`.
+    /// Reads `field:u64 length; offset:8; size:8; signed:0;`.
     fn parse(line: &str) -> Option<Self> {
         let mut parts = line.split(';').map(str::trim);
         let declaration = parts.next()?.strip_prefix("field:")?;

@@ -45,6 +45,7 @@ impl Promise {
             let subject = match constant.module.as_str() {
                 "attribute" => format!("/sys/class/{class}/{driver}N/{text}"),
                 "debugfs" => format!("/sys/kernel/debug/{driver}/{driver}N/{text}"),
+                "tracepoint" => format!("/sys/kernel/tracing/events/{driver}/{text}"),
                 "uevent" => text.to_owned(),
                 "" if constant.name.starts_with("PROC_") => format!("/proc/{text}"),
                 "" if constant.name.starts_with("PARAMETER_") => {

@@ -73,6 +73,7 @@ pub mod attribute {
 }
 pub mod state { pub const RUNNING: &str = "running"; }
 pub mod uevent { pub const STATE: &str = "COPIER_STATE"; }
+pub mod tracepoint { pub const END: &str = "copier_end"; }
 pub mod debugfs { pub const STALL: &str = "stall"; }
 "#;
     const CODES: &str = "
@@ -91,11 +92,12 @@ pub mod command { pub const GET_DEVICE: u8 = 1; }
 pub mod attribute { pub const NUMBER: u16 = 2; }
 pub mod state { pub const STALLED: u32 = 3; }
 ";
-    const SUBJECTS: [&str; 11] = [
+    const SUBJECTS: [&str; 12] = [
         "/sys/class/misc/copierN/state",
         "/sys/kernel/debug/copier/copierN/stall",
         "/proc/driver/copier",
         "COPIER_STATE",
+        "/sys/kernel/tracing/events/copier/copier_end",
         "/dev/copierN ioctl INFO, _IOR(0xdc, 0, 64 bytes)",
         "/dev/copierN ioctl COPY, _IOWR(0xdc, 1, 48 bytes)",
         "netlink copier version 1",
@@ -146,7 +148,7 @@ pub mod state { pub const STALLED: u32 = 3; }
             "netlink copier attribute number, 3",
         ] {
             let places = found(NAMES, &[&SUBJECTS[..], &[more]].concat());
-            assert_eq!(places, ["kmod/ABI/copier:12"], "{more}");
+            assert_eq!(places, ["kmod/ABI/copier:13"], "{more}");
         }
     }
 

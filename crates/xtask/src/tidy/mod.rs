@@ -4,6 +4,7 @@
 
 mod abi_names;
 mod abi_pages;
+mod abi_shim;
 mod abi_source;
 mod addresses;
 mod arrows;
@@ -25,7 +26,7 @@ use crate::{File, Tree};
 type Rule = (&'static str, fn(&Tree) -> Vec<Fault>);
 
 /// All rules.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     ("spdx", spdx::check),
     ("length", length::check),
     ("names", names::check),
@@ -35,6 +36,7 @@ const RULES: [Rule; 12] = [
     ("versions", versions::check),
     ("abi_source", abi_source::check),
     ("abi_pages", abi_pages::check),
+    ("abi_shim", abi_shim::check),
     ("netlink_spec", netlink_spec::check),
     ("rooms", rooms::check),
     ("addresses", addresses::check),
