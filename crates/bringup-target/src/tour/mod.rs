@@ -32,7 +32,7 @@ use crate::exit;
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 9] = [
+const ROOMS: [(&str, Room); 10] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
