@@ -7,6 +7,7 @@
 //! `cargo bringup test` sees to that. On a PC they are listed as ignored.
 
 mod client;
+mod dump;
 mod lifetime;
 #[expect(unsafe_code, reason = "what tests need and no safe API offers")]
 mod raw;
@@ -19,6 +20,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Role, role};
+pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded};
 pub use raw::{
     Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,

@@ -2,6 +2,8 @@
 
 //! The generic netlink family: questions, refusals, lists and events.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use hil::Target;
 use kernel_channels::Error;
 use kernel_channels::netlink::{Attribute, Connection, Failure, Listener, Message};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
-use on_target::{Bound, Client, Errno, PATIENCE, Stalled, Unbound, Unloaded, role};
+use on_target::{Bound, Client, Dump, Errno, PATIENCE, Packet, Stalled, Unbound, Unloaded, role};
 
 const SHORT: Duration = Duration::from_millis(30);
 /// Long enough for a test to do what it wants before a stalled transfer times out.
@@ -226,8 +228,61 @@ fn a_list_tells_of_all_devices_in_their_order(_: &mut Target) {
     for status in &single {
         assert_eq!(query.device(status.number).unwrap(), *status);
     }
+
+    // A number between others that nobody has.
+    let unbound = Unbound::new().unwrap();
+    let left = names(&mut query);
+    let mut gone = single.iter().filter(|status| !left.contains(&status.name));
+    let gone = gone.next().unwrap().number;
+    assert_eq!(query.device(gone).errno(), Some(libc::ENODEV));
+    unbound.rebind().unwrap();
     bound.release().unwrap();
     assert_eq!(names(&mut query), one);
+}
+
+#[hil::test(timeout = "60 s", requires("free-devices"))]
+fn a_list_of_several_packets_has_each_device_once(_: &mut Target) {
+    let bound = Bound::all().unwrap();
+    let family = Connection::open(FAMILY).unwrap().family().id;
+    let packets = Dump::of_devices(family).unwrap().rest().unwrap();
+    assert!(packets.len() > 1, "{packets:?}");
+    assert!(packets.iter().all(|packet| !packet.interrupted));
+    let numbers: Vec<_> = packets.into_iter().flat_map(|p| p.numbers).collect();
+    let all = Device::all().unwrap();
+    assert_eq!(numbers, all.iter().map(number).collect::<Vec<_>>());
+    bound.release().unwrap();
+}
+
+#[hil::test(timeout = "60 s", requires("free-devices"))]
+fn a_list_that_changes_while_it_is_read_says_so(_: &mut Target) {
+    let bound = Bound::all().unwrap();
+    let family = Connection::open(FAMILY).unwrap().family().id;
+    let mut dump = Dump::of_devices(family).unwrap();
+    bound.release().unwrap();
+    let first = dump.packet().unwrap();
+    assert!(!first.interrupted && !first.done, "{first:?}");
+    // None is left of those that would have come.
+    let rest = dump.rest().unwrap();
+    let gone = Packet {
+        numbers: Vec::new(),
+        interrupted: true,
+        done: true,
+    };
+    assert_eq!(rest, [gone]);
+}
+
+#[hil::test(timeout = "60 s", requires("free-devices"))]
+fn a_list_that_is_not_read_to_its_end_keeps_the_module(_: &mut Target) {
+    let bound = Bound::all().unwrap();
+    let family = Connection::open(FAMILY).unwrap().family().id;
+    let mut read = Dump::of_devices(family).unwrap();
+    let closed = Dump::of_devices(family).unwrap();
+    assert_eq!(Unloaded::new().errno(), Some(libc::EAGAIN));
+    read.rest().unwrap();
+    assert_eq!(Unloaded::new().errno(), Some(libc::EAGAIN));
+    drop(closed);
+    bound.release().unwrap();
+    Unloaded::new().unwrap().reload().unwrap();
 }
 
 #[hil::test]
@@ -399,26 +454,45 @@ fn the_family_goes_and_comes_with_the_module_whoever_listens(_: &mut Target) {
 
 #[hil::test(timeout = "60 s")]
 fn questions_during_unbinding_get_the_device_or_enodev(_: &mut Target) {
-    let device = Device::first().unwrap();
-    let number = number(&device);
+    let number = number(&Device::first().unwrap());
+    let over = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&over);
     let asking = thread::spawn(move || -> std::result::Result<_, dmacopy_client::Error> {
         let mut query = Query::open()?;
-        let (mut told, mut gone) = (0_u32, 0_u32);
-        for _ in 0..2_000 {
-            match query.device(number) {
-                Ok(_) => told += 1,
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => gone += 1,
-                Err(error) => return Err(error),
-            }
+        loop {
+            // Before asking, so that the last answer is about a device that is there.
+            let last = seen.load(Ordering::SeqCst);
             query.devices()?;
+            match query.device(number) {
+                Err(error) if !last && error.raw_os_error() == Some(libc::ENODEV) => {}
+                answer if last => return answer,
+                answer => drop(answer?),
+            }
         }
-        Ok((told, gone))
     });
-    while !asking.is_finished() {
+    for _ in 0..20 {
         Unbound::new().unwrap().rebind().unwrap();
     }
-    let (told, gone) = asking.join().unwrap().unwrap();
-    assert!(told > 0, "told {told} times, gone {gone} times");
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(asking.join().unwrap().unwrap().number, number);
+}
+
+#[hil::test(timeout = "60 s")]
+fn who_hears_that_a_device_has_gone_does_not_find_it(_: &mut Target) {
+    let number = number(&Device::first().unwrap());
+    for _ in 0..20 {
+        let mut events = Events::listen().unwrap();
+        let mut query = Query::open().unwrap();
+        let hearing = thread::spawn(move || {
+            let heard = events.next(PATIENCE).unwrap();
+            (heard, query.device(number).errno())
+        });
+        let unbound = Unbound::new().unwrap();
+        let (heard, found) = hearing.join().unwrap();
+        assert!(matches!(heard, Some(Event::Removed { .. })), "{heard:?}");
+        assert_eq!(found, Some(libc::ENODEV));
+        unbound.rebind().unwrap();
+    }
 }
 
 #[hil::test]
