@@ -119,9 +119,7 @@ impl WorkItem for Worker {
             let request = entry.transfer().request();
             let (buffer, destination) = (&request.buffer, request.destination);
             let result = match request.source {
-                Source::Offset(source) => {
-                    buffer.copy_within(source, destination, request.length)
-                }
+                Source::Offset(source) => buffer.copy_within(source, destination, request.length),
                 Source::Pattern(pattern) => buffer.fill(destination, request.length, pattern),
             };
             this.queue.complete(entry, result);

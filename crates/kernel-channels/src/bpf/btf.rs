@@ -37,7 +37,7 @@ impl<'a> Btf<'a> {
         while at < types.len() {
             let name = word(types, at)? as usize;
             let info = word(types, at + 4)?;
-            let (kind, members) = (info >> 24 & 0x1f, (info & 0xffff) as usize);
+            let (kind, members) = ((info >> 24) & 0x1f, (info & 0xffff) as usize);
             if kind == KIND_FUNC {
                 functions.push((name, count));
             }

@@ -112,9 +112,9 @@ impl<'a> Code<'a> {
         let [o0, o1] = offset.to_ne_bytes();
         let [i0, i1, i2, i3] = immediate.to_ne_bytes();
         let registers = if cfg!(target_endian = "little") {
-            from << 4 | to
+            (from << 4) | to
         } else {
-            to << 4 | from
+            (to << 4) | from
         };
         self.instructions
             .push([opcode, registers, o0, o1, i0, i1, i2, i3]);
