@@ -56,7 +56,7 @@ const EXP_LNKCAP: usize = EXP + 0x0c;
 const EXP_LNKSTA: usize = EXP + 0x12;
 const EXP_LNKCAP2: usize = EXP + 0x2c;
 /// 2.5 GT/s, one lane: as a maximum, and as what the link has come to.
-const EXP_LINK: u16 = 1 | 1 << 4;
+const EXP_LINK: u16 = 1 | (1 << 4);
 const EXP_LNKCAP2_2_5_GT: u32 = 1 << 1;
 
 /// The configuration space.
@@ -75,7 +75,10 @@ impl Default for Config {
         config.put(0, &pci::VENDOR_ID.to_le_bytes());
         config.put(2, &pci::DEVICE_ID.to_le_bytes());
         config.put(STATUS, &STATUS_CAP_LIST.to_le_bytes());
-        config.put(CLASS_REVISION, &(pci::CLASS << 8 | REVISION).to_le_bytes());
+        config.put(
+            CLASS_REVISION,
+            &((pci::CLASS << 8) | REVISION).to_le_bytes(),
+        );
         config.put(SUBSYSTEM_VENDOR_ID, &pci::VENDOR_ID.to_le_bytes());
         config.put(SUBSYSTEM_ID, &pci::DEVICE_ID.to_le_bytes());
         let command =
@@ -183,7 +186,7 @@ mod tests {
         while place != 0 && found.len() < 48 {
             let header = read(&config, place as usize);
             found.push(header & 0xff);
-            place = header >> 8 & 0xff;
+            place = (header >> 8) & 0xff;
         }
         assert_eq!(found, [u32::from(MSI_ID), u32::from(EXP_ID)]);
     }

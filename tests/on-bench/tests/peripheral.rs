@@ -27,7 +27,7 @@ fn found(agent: &Agent) -> hil::Result<Option<String>> {
 fn identity(agent: &Agent) -> hil::Result<Vec<u8>> {
     let line = found(agent)?.ok_or("the function is not there")?;
     let place = u16::from_str_radix(line.split('\t').next().unwrap_or_default(), 16)?;
-    let (bus, device, function) = (place >> 8, place >> 3 & 31, place & 7);
+    let (bus, device, function) = (place >> 8, (place >> 3) & 31, place & 7);
     let config = format!("/sys/bus/pci/devices/0000:{bus:02x}:{device:02x}.{function}/config");
     Ok(agent.read(&config)?[..4].to_vec())
 }

@@ -73,7 +73,7 @@ fn a_batch_of_nothing_comes_back_in_order_with_one_doorbell(_: &mut Target) {
     let entries = u64::from(rings.entries());
     // Several times around.
     for lap in 0..5 {
-        let batch: Vec<_> = (0..entries).map(|n| nop(lap << 32 | n)).collect();
+        let batch: Vec<_> = (0..entries).map(|n| nop((lap << 32) | n)).collect();
         push_all(&mut rings, &batch).unwrap();
         assert!(!rings.push(&nop(0)).unwrap(), "there is no room");
         assert_eq!(rings.submit(&session, 0).unwrap(), rings.entries());

@@ -28,8 +28,8 @@ impl Engine {
         let state = &self.state;
         match register {
             offset::ID => ID,
-            offset::VERSION => VERSION_MAJOR << 16 | VERSION_MINOR,
-            offset::LIMITS => MAX_RING_SIZE_LOG2 | ADDRESS_BITS << 8,
+            offset::VERSION => (VERSION_MAJOR << 16) | VERSION_MINOR,
+            offset::LIMITS => MAX_RING_SIZE_LOG2 | (ADDRESS_BITS << 8),
             offset::MAX_LENGTH => MAX_LENGTH,
             offset::CONTROL => state.control(),
             offset::STATUS => state.status(),
@@ -94,7 +94,7 @@ impl State {
     fn set_rings(&mut self, register: usize, value: u32) {
         let value_in = |address: u64, shift: u32| {
             let kept = address & !(u64::from(u32::MAX) << shift);
-            kept | u64::from(value) << shift
+            kept | (u64::from(value) << shift)
         };
         match register {
             offset::RING_BASE_LO => self.ring_base = value_in(self.ring_base, 0),

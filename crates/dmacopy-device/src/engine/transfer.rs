@@ -99,7 +99,7 @@ impl Transfer {
             status,
             sequence: sequence(self.index),
         };
-        let word = u64::from(completion.status) | u64::from(completion.sequence) << 32;
+        let word = u64::from(completion.status) | (u64::from(completion.sequence) << 32);
         memory.write(address, completion.cookie.as_bytes())?;
         memory.publish(address + 8, word)
     }
