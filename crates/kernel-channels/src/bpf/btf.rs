@@ -117,7 +117,7 @@ mod tests {
 
     /// The word of a type that says its kind and the number of its members.
     fn info(kind: u32, members: u32) -> u32 {
-        kind << 24 | members
+        (kind << 24) | members
     }
 
     #[test]
