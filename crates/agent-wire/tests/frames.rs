@@ -139,3 +139,29 @@ fn what_comes_once_more_is_acknowledged_once_more_and_not_taken_twice() {
     tell(&mut caller, &first, now);
     assert_eq!(caller.backlog(), 0);
 }
+
+#[test]
+fn who_speaks_to_a_predecessor_is_told_and_who_only_begins_is_not() {
+    let now = Instant::now();
+    let (mut caller, mut answerer, _) = connected(now);
+    caller.send(b"second");
+    let sent = said(&mut caller, now).remove(0);
+    let stranger = Frame {
+        from: sent.from.wrapping_add(1),
+        ..sent
+    };
+    let to = |to| Frame {
+        to,
+        ..stranger.clone()
+    };
+    for (frame, answer) in [
+        (to(stranger.to.wrapping_add(1)), vec![Kind::Beacon]),
+        // The first of one who begins is on its way still, or lost.
+        (to(0), Vec::new()),
+        (to(stranger.to), Vec::new()),
+    ] {
+        assert_eq!(tell(&mut answerer, &[frame], now), []);
+        let kinds: Vec<_> = said(&mut answerer, now).iter().map(|f| f.kind).collect();
+        assert_eq!(kinds, answer);
+    }
+}

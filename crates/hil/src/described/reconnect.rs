@@ -265,6 +265,7 @@ mod tests {
             board.write_all(said).unwrap();
             let mut heard = Vec::new();
             while heard.last().is_none_or(|line| line != "end") {
+                assert!(heard.len() < 1000, "told without end");
                 heard.push(lines.next().unwrap().unwrap());
             }
             heard.retain(|line| line.contains("takes nothing"));

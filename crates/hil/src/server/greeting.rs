@@ -77,7 +77,7 @@ impl Greeting {
             from.read_exact(part)?;
         }
         if magic != MAGIC {
-            let what = "who serves there is no bench of this kit, or one of before 2026-11-25";
+            let what = "who serves there is no bench of this kit, or one of an older version";
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         Ok(Self {
