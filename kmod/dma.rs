@@ -19,6 +19,15 @@ use crate::sys::{
     shared::Shared, //
 };
 
+/// A part of a buffer that is contiguous for the device.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment {
+    /// Where the device finds it.
+    pub(crate) address: u64,
+    /// How many bytes, at least one.
+    pub(crate) length: usize,
+}
+
 /// Zeroed coherent memory, allocated on first use.
 ///
 /// After [`Self::revoke`], everything that needs the memory fails with `ENODEV`.
@@ -70,6 +79,22 @@ impl Buffer {
     /// Fills `length` bytes from `destination` on with `pattern`, repeated, by the processor.
     pub(crate) fn fill(&self, destination: usize, length: usize, pattern: [u8; 8]) -> Result {
         self.0.fill(destination, length, pattern)
+    }
+
+    /// What is contiguous for the device from `offset` on.
+    ///
+    /// The addresses are valid until the buffer is revoked or freed. So an engine may use them for a
+    /// transfer that it has taken and not completed, and no longer.
+    pub(crate) fn segment(&self, offset: usize) -> Result<Segment> {
+        self.0.access(|memory| {
+            let length = memory.size().checked_sub(offset).filter(|&left| left > 0);
+            Ok(Segment {
+                length: length.ok_or(EINVAL)?,
+                // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
+                // OVERFLOW: All of the memory has DMA addresses, and `offset` lies in it.
+                address: memory.dma_address() + offset as u64,
+            })
+        })
     }
 
     /// Calls `f` with the buffer as memory that user space changes at any time. It cannot be revoked

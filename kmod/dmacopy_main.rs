@@ -29,6 +29,8 @@ mod health;
 mod ioctl;
 mod mmap;
 mod netlink;
+#[allow(dead_code, reason = "for engines that are hardware")]
+mod pieces;
 mod procfs;
 mod queue;
 mod registry;

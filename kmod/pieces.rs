@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A transfer as an engine sees it that is hardware: pieces, by the addresses of the device.
+
+use core::{
+    cmp::min,
+    iter::FusedIterator, //
+};
+
+use kernel::prelude::*;
+
+use crate::queue::{
+    Request,
+    Source, //
+};
+
+/// A part of a transfer that is contiguous at both ends.
+///
+/// Its addresses are valid for the device of the buffers as long as the engine has the transfer: from
+/// when it took it until it completes it, or forgets it in a reset.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece {
+    /// Where to read; [`None`] if it is to be filled with the pattern of the transfer.
+    pub(crate) source: Option<u64>,
+    /// Where to write.
+    pub(crate) destination: u64,
+    /// How many bytes, at least one.
+    pub(crate) length: usize,
+}
+
+/// The pieces of a transfer, in order; see [`Request::pieces`].
+pub(crate) struct Pieces<'a> {
+    request: &'a Request,
+    max_bytes: usize,
+    done: usize,
+}
+
+impl Request {
+    /// What is to be moved, in pieces of at most `max_bytes` bytes.
+    ///
+    /// An error is the last item: the buffer is gone, or has never got its memory.
+    pub(crate) fn pieces(&self, max_bytes: usize) -> Pieces<'_> {
+        Pieces {
+            request: self,
+            max_bytes,
+            done: 0,
+        }
+    }
+}
+
+impl Pieces<'_> {
+    fn piece(&self) -> Result<Piece> {
+        let request = self.request;
+        // OVERFLOW: Whoever has made the request has checked its ranges.
+        let destination = request.buffer.segment(request.destination + self.done)?;
+        let mut length = min(request.length - self.done, self.max_bytes);
+        length = min(length, destination.length);
+        let source = match request.source {
+            Source::Pattern(_) => None,
+            Source::Offset(offset) => {
+                let source = request.buffer.segment(offset + self.done)?;
+                length = min(length, source.length);
+                Some(source.address)
+            }
+        };
+        if length == 0 {
+            return Err(EINVAL);
+        }
+        Ok(Piece {
+            source,
+            destination: destination.address,
+            length,
+        })
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Result<Piece>;
+
+    fn next(&mut self) -> Option<Result<Piece>> {
+        if self.done >= self.request.length {
+            return None;
+        }
+        let piece = self.piece();
+        self.done = match piece {
+            Ok(piece) => self.done + piece.length,
+            Err(_) => self.request.length,
+        };
+        Some(piece)
+    }
+}
+
+impl FusedIterator for Pieces<'_> {}
