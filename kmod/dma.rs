@@ -3,10 +3,6 @@
 //! Coherent memory that an engine and user space share.
 
 use kernel::{
-    io::{
-        io_project,
-        Io, //
-    },
     mm::virt::VmaNew,
     prelude::*,
     sync::Arc, //
@@ -14,6 +10,11 @@ use kernel::{
 
 use crate::sys::{
     binding::Binding,
+    compat::{
+        dma_address,
+        io_project,
+        Io, //
+    },
     dma::RevocableMemory,
     miscdevice::Closed,
     shared::Shared, //
@@ -92,7 +93,7 @@ impl Buffer {
                 length: length.ok_or(EINVAL)?,
                 // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
                 // OVERFLOW: All of the memory has DMA addresses, and `offset` lies in it.
-                address: memory.dma_address() + offset as u64,
+                address: dma_address(memory) + offset as u64,
             })
         })
     }

@@ -46,6 +46,8 @@ mod sysfs;
 mod trace;
 mod uevent;
 
+use sys::compat::module;
+
 #[path = "../crates/dmacopy-uapi/src/abi/mod.rs"]
 pub mod uapi;
 
@@ -86,7 +88,7 @@ impl InPlaceModule for DmaCopyModule {
                 // Before there is a device, so that nobody who finds one misses its family.
                 _netlink: netlink::register()?,
                 _driver <- Registration::new(MODULE_NAME, module),
-                _software: if module_parameters::software.value() {
+                _software: if sys::compat::is_on(module_parameters::software.value()) {
                     Some(sys::platform::Device::register(MODULE_NAME)?)
                 } else {
                     None

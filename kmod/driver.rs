@@ -16,6 +16,7 @@ use crate::{
     device::Device,
     netlink,
     registry::Registry,
+    sys::compat::of_device_table,
     sys::debugfs::Scope,
     uapi::names, //
 };
@@ -33,7 +34,7 @@ pub(crate) struct Bound {
     device: Arc<Device>,
 }
 
-kernel::of_device_table!(
+of_device_table!(
     OF_TABLE,
     <DmaCopyDriver as platform::Driver>::IdInfo,
     [(of::DeviceId::new(c_name!(names::COMPATIBLE)), ())]

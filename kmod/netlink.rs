@@ -5,8 +5,6 @@
 //! Asking and listening need no privilege, as little as reading the attributes does.
 
 use kernel::{
-    module::this_module,
-    net::netlink::MulticastGroup,
     prelude::*,
     sync::atomic::Relaxed, //
 };
@@ -16,6 +14,10 @@ use crate::{
     health::State,
     ioctl,
     registry::Registry,
+    sys::compat::{
+        this_module,
+        MulticastGroup, //
+    },
     sys::netlink::{
         Command,
         Family,
@@ -43,7 +45,7 @@ const EVENTS: u8 = 0;
 static OPERATIONS: [Operation; 2] = Operation::both::<GetDevice>();
 
 static FAMILY: Family = Family::new(
-    this_module::<crate::LocalModule>(),
+    this_module(),
     c_name!(netlink::FAMILY),
     netlink::VERSION,
     &GROUPS,

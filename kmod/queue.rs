@@ -50,10 +50,16 @@ use crate::{
         Health,
         State, //
     },
-    sys::workqueue::{
-        cancel,
-        reschedule,
-        system_default, //
+    sys::{
+        compat::{
+            as_millis_ceil,
+            ECANCELED, //
+        },
+        workqueue::{
+            cancel,
+            reschedule,
+            system_default, //
+        }, //
     },
     trace, //
 };
@@ -409,7 +415,7 @@ impl Queue {
         }
         inner.watch = Some(now + delay);
         let grace = (self.timeout_ms() / 8).clamp(*GRACE_MS.start(), *GRACE_MS.end());
-        let milliseconds = u32::try_from(delay.as_millis_ceil()).unwrap_or(0);
+        let milliseconds = u32::try_from(as_millis_ceil(delay)).unwrap_or(0);
         reschedule(
             system_default(),
             self.clone(),

@@ -12,10 +12,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        poll::{
-            PollCondVar,
-            PollCondVarBox, //
-        },
+        poll::PollCondVar,
         Arc,
         ArcBorrow,
         Mutex, //
@@ -37,7 +34,10 @@ use crate::{
         self,
         Stream, //
     },
-    sys::miscdevice::Closed,
+    sys::{
+        compat::PollCondVarBox,
+        miscdevice::Closed, //
+    },
     uapi::ring, //
 };
 

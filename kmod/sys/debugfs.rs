@@ -15,7 +15,6 @@ use kernel::{
         from_result,
         VTABLE_DEFAULT_ERROR, //
     },
-    module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::Arc,
@@ -25,6 +24,8 @@ use kernel::{
         UserSliceReader, //
     }, //
 };
+
+use super::compat::this_module;
 
 /// A kind of file, which is writable if it has [`File::store`].
 ///
@@ -150,7 +151,7 @@ impl<F: File> Operations<F> {
 
     const VTABLE: bindings::file_operations = bindings::file_operations {
         // An open file outlives its removal, and calls `release` through this table.
-        owner: this_module::<F::OwnerModule>().as_ptr(),
+        owner: this_module().as_ptr(),
         open: Some(Self::open),
         read: Some(bindings::seq_read),
         write: if F::HAS_STORE {

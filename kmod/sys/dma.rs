@@ -32,6 +32,7 @@ use kernel::{
 
 use super::{
     binding::Binding,
+    compat::dma_address,
     miscdevice::Closed,
     raw_device, //
 };
@@ -226,7 +227,7 @@ impl RevocableMemory {
                 raw_device(&device),
                 area.as_ptr(),
                 memory.as_mut_ptr().cast(),
-                memory.dma_address(),
+                dma_address(memory),
                 memory.size(),
                 0,
             )

@@ -27,7 +27,6 @@ use kernel::{
         IovIterSource, //
     },
     mm::virt::VmaNew,
-    module::this_module,
     page::PAGE_SHIFT,
     prelude::*,
     str::CString,
@@ -43,6 +42,7 @@ use kernel::{
 
 use super::{
     attribute::AttributeGroup,
+    compat::this_module,
     poll::PollEvents,
     raw_device, //
 };
@@ -217,7 +217,7 @@ struct Operations<T: MiscDevice>(PhantomData<T>);
 
 impl<T: MiscDevice> Operations<T> {
     const VTABLE: bindings::file_operations = bindings::file_operations {
-        owner: this_module::<T::OwnerModule>().as_ptr(),
+        owner: this_module().as_ptr(),
         open: Some(Self::open),
         release: Some(Self::release),
         read_iter: if T::HAS_READ_ITER {

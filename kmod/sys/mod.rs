@@ -8,6 +8,8 @@
 
 pub(crate) mod attribute;
 pub(crate) mod binding;
+#[macro_use]
+pub(crate) mod compat;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod kfunc;

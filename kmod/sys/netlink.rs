@@ -22,14 +22,17 @@ use core::{
 };
 
 use kernel::{
-    bindings,
     error::to_result,
-    net::netlink::{
-        MulticastGroup,
-        GENLMSG_DEFAULT_SIZE, //
-    },
     prelude::*,
     types::Opaque, //
+};
+
+use super::compat::{
+    bindings,
+    genl_sock,
+    MulticastGroup,
+    ENOBUFS,
+    GENLMSG_DEFAULT_SIZE, //
 };
 
 use message::Buffer;
@@ -392,11 +395,11 @@ impl Family {
                 };
             }
             Err(_) => {
-                // SAFETY: The socket of the initial namespace is there from boot on. The offset is
-                // written when the family is registered; before that, nobody listens.
+                // SAFETY: The socket is valid. The offset is written when the family is registered;
+                // before that, nobody listens.
                 unsafe {
                     bindings::netlink_set_err(
-                        (*net).genl_sock,
+                        genl_sock(),
                         0,
                         (*family).mcgrp_offset + c_uint::from(group),
                         ENOBUFS.to_errno(),

@@ -18,6 +18,8 @@ use kernel::{
     }, //
 };
 
+use super::compat::synchronize_rcu;
+
 /// Perhaps a value, which is replaced as a whole.
 ///
 /// # Invariants
@@ -58,7 +60,7 @@ impl<T: Send + Sync> RcuOption<T> {
         if old.is_null() {
             return;
         }
-        rcu::synchronize_rcu();
+        synchronize_rcu();
         // SAFETY: By the type invariants, it comes from a `KBox`, which nobody else has taken back:
         // `xchg` gives it to one caller. Who has read it before that has left the read side.
         drop(unsafe { KBox::from_raw(old) });

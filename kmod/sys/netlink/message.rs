@@ -15,9 +15,13 @@ use core::{
 };
 
 use kernel::{
-    bindings,
     error::to_result,
     prelude::*, //
+};
+
+use crate::sys::compat::{
+    bindings,
+    genl_sock, //
 };
 
 /// A socket buffer that is ours.
@@ -46,11 +50,11 @@ impl Buffer {
     #[doc(alias = "genlmsg_reply")]
     pub(super) fn unicast(self, port: u32) -> Result {
         let this = ManuallyDrop::new(self);
-        // SAFETY: The socket of the initial namespace is there from boot on. By the type
-        // invariants, the buffer is valid and ours, and it is given away.
+        // SAFETY: The socket is valid. By the type invariants, the buffer is valid and ours, and it is
+        // given away.
         let sent = unsafe {
             bindings::netlink_unicast(
-                bindings::init_net.genl_sock,
+                genl_sock(),
                 this.0.as_ptr(),
                 port,
                 // CAST: The constant is 64.
