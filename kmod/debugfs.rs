@@ -46,9 +46,7 @@ impl File for Stall {
         let mut text = [0; 4];
         let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
         reader.read_slice(text)?;
-        device
-            .queue()
-            .hold(device.engine(), kstrtobool_bytes(text)?);
+        device.queue().hold(kstrtobool_bytes(text)?);
         Ok(())
     }
 }

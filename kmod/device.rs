@@ -26,10 +26,10 @@
 //! 7. `RevocableMemory::state`, the lock of a buffer
 //! 8. `Binding::is_bound`
 //!
-//! `Health::announced` comes before `Queue::inner`, and `Queue::inner` after all others, with
-//! no lock taken while it is held. The watchdog and the engine's worker take `announced`, `stream`,
-//! `rings`, `state` and `inner`, so they are waited for with at most `sessions` and what comes
-//! before that held.
+//! `Queue::recovery` comes before `Health::announced`, that before `Queue::inner`, and
+//! `Queue::inner` after all others, with no lock taken while it is held. The watchdog and the
+//! engine's worker take `recovery`, `announced`, `stream`, `rings`, `state` and `inner`, so they are
+//! waited for with at most `sessions` and what comes before that held.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.
 
@@ -53,15 +53,10 @@ use kernel::{
 };
 
 use crate::{
-    engine::{
-        Engine,
-        Software, //
-    },
+    engine::Engine,
     queue::{
-        Observer,
-        Queue,
-        Request,
-        Transfer, //
+        Attached,
+        Queue, //
     },
     session::Session,
     sys::binding::Binding,
@@ -82,8 +77,8 @@ pub(crate) struct Device {
     number: u32,
     name: CString,
     binding: Arc<Binding>,
-    engine: KBox<dyn Engine>,
-    queue: Arc<Queue>,
+    engine: Arc<dyn Engine>,
+    queue: Attached,
     buffer_bytes: Atomic<usize>,
     ring_entries: Atomic<u32>,
     #[pin]
@@ -91,13 +86,20 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Creates device number `number` with the software engine, for the bus device `parent`.
-    pub(crate) fn new(number: u32, parent: &device::Device<Bound>) -> Result<Arc<Self>> {
+    /// Creates device number `number` for the bus device `parent`, with the engine that
+    /// `make_engine` makes for its name and its queue.
+    pub(crate) fn new(
+        number: u32,
+        parent: &device::Device<Bound>,
+        make_engine: impl FnOnce(&CStr, &Arc<Queue>) -> Result<Arc<dyn Engine>>,
+    ) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}{}", names::DRIVER, number))?;
         let binding = Binding::new(parent)?;
         let queue = Queue::new(number)?;
-        let engine = KBox::new(Software::new(&name, queue.clone())?, GFP_KERNEL)?;
+        let engine = make_engine(&name, &queue)?;
 
+        // The engine is let go of when the device is dropped, at the latest.
+        let queue = queue.attach(engine.clone());
         Arc::pin_init(
             pin_init!(Self {
                 number,
@@ -180,15 +182,6 @@ impl Device {
         Ok(())
     }
 
-    /// Queues a transfer; `observer` is told when it is done.
-    pub(crate) fn submit(
-        &self,
-        request: Request,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Arc<Transfer>> {
-        self.queue.submit(self.engine(), request, observer)
-    }
-
     /// The number of open sessions.
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.lock().len()
@@ -225,6 +218,7 @@ impl Device {
         self.queue.health().detach();
         self.queue.close();
         self.engine.quiesce();
+        self.queue.end_moving();
 
         let sessions = self.sessions.lock();
         for session in sessions.iter() {

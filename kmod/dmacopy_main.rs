@@ -27,6 +27,7 @@ mod driver;
 mod engine;
 mod health;
 mod ioctl;
+mod lane;
 mod mmap;
 mod netlink;
 #[allow(dead_code, reason = "for engines that are hardware")]
@@ -44,7 +45,9 @@ mod stream;
 mod sys;
 mod sysfs;
 mod trace;
+mod transfer;
 mod uevent;
+mod watchdog;
 
 use sys::compat::module;
 
@@ -67,7 +70,7 @@ struct DmaCopyModule {
     // (which unbinds all other devices), then what all of them use.
     _software: Option<sys::platform::Device>,
     #[pin]
-    _driver: Registration<platform::Adapter<driver::DmaCopyDriver>>,
+    _driver: Registration<platform::Adapter<driver::PlatformDriver>>,
     _netlink: sys::netlink::Registration,
     _summary: sys::procfs::Entry<registry::Registry>,
     _registry: sys::module_data::Published,

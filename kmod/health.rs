@@ -30,6 +30,8 @@ pub(crate) enum State {
     Stalled,
     /// It was stalled and goes on, which has not been announced yet, with the given transfer.
     Resumed(u64),
+    /// It does not even obey a reset.
+    Failed,
 }
 
 impl State {
@@ -38,6 +40,7 @@ impl State {
         match self {
             Self::Stalled => names::state::STALLED,
             Self::Running | Self::Resumed(_) => names::state::RUNNING,
+            Self::Failed => names::state::FAILED,
         }
     }
 
@@ -46,6 +49,7 @@ impl State {
         match self {
             Self::Stalled => state::STALLED,
             Self::Running | Self::Resumed(_) => state::RUNNING,
+            Self::Failed => state::FAILED,
         }
     }
 }

@@ -9,7 +9,7 @@ use core::{
 
 use kernel::prelude::*;
 
-use crate::queue::{
+use crate::transfer::{
     Request,
     Source, //
 };

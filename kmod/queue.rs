@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The transfers of a device, from submission to completion, in order.
+//! The transfers of a device, from submission to completion.
 //!
-//! A transfer is *waiting* until the engine takes it, *moving* until the engine completes it, and
-//! then *done*. Only a waiting transfer can be cancelled: once cancelled, the engine never touches
-//! its memory.
+//! A transfer is *waiting* in the lane of its session until the engine takes it, *moving* until the
+//! engine completes it, and then *done*. Only a waiting transfer can be cancelled: once cancelled,
+//! the engine never touches its memory.
 //!
-//! A watchdog looks after the engine. A transfer is *overdue* when the engine has completed nothing
-//! for the length of the timeout, all of it while the transfer was there. Then the engine is
-//! stalled, and what is overdue and still waiting is taken back. A transfer that waits behind
-//! others, which the engine completes, is never overdue.
+//! The watchdog looks after the engine, see [`crate::watchdog`]. When it has reset the engine, what
+//! was moving waits again, so each transfer ends exactly once.
 
-use core::{
-    cmp::min,
-    ops::RangeInclusive, //
-};
+use core::ops::Deref;
 
 use kernel::{
-    alloc::kvec::PushError,
-    impl_has_delayed_work,
+    list::{
+        List,
+        ListArc, //
+    },
     new_delayed_work,
     new_mutex,
     prelude::*,
@@ -28,119 +25,38 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex,
-        SetOnce, //
+        Mutex, //
     },
     time::{
-        msecs_to_jiffies,
-        Delta,
         Instant,
         Monotonic, //
     },
-    workqueue::{
-        DelayedWork,
-        WorkItem, //
-    }, //
+    workqueue::DelayedWork, //
 };
 
 use crate::{
-    dma::Buffer,
     engine::Engine,
     health::{
         Health,
         State, //
     },
-    sys::{
-        compat::{
-            as_millis_ceil,
-            ECANCELED, //
-        },
-        workqueue::{
-            cancel,
-            reschedule,
-            system_default, //
-        }, //
+    lane::{
+        remove,
+        Lane,
+        Turns, //
     },
-    trace, //
+    sys::{
+        compat::ECANCELED,
+        workqueue::cancel, //
+    },
+    trace,
+    transfer::{
+        Client,
+        Observer,
+        Request,
+        Transfer, //
+    }, //
 };
-
-/// How much later than necessary the watchdog looks, in milliseconds, so that transfers that were
-/// submitted together time out together: an eighth of the timeout, within these limits.
-const GRACE_MS: RangeInclusive<u32> = 10..=100;
-
-/// Where the bytes of a transfer come from.
-#[derive(Clone, Copy)]
-pub(crate) enum Source {
-    /// From the same buffer, in bytes from its start.
-    Offset(usize),
-    /// These, repeated.
-    Pattern([u8; 8]),
-}
-
-/// What is to be moved, within one buffer.
-pub(crate) struct Request {
-    /// The number of the session that wants it.
-    pub(crate) session: u64,
-    /// The memory to move in.
-    pub(crate) buffer: Buffer,
-    /// Where to read.
-    pub(crate) source: Source,
-    /// Where to write, in bytes from the start of the buffer.
-    pub(crate) destination: usize,
-    /// How many bytes.
-    pub(crate) length: usize,
-}
-
-/// A [`Request`] that has been submitted.
-pub(crate) struct Transfer {
-    request: Request,
-    sequence: u64,
-    submitted: Instant<Monotonic>,
-    outcome: SetOnce<Result<Delta>>,
-}
-
-impl Transfer {
-    /// What is to be moved.
-    pub(crate) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// The transfer's number on its device, counted from 1.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// When it was submitted.
-    pub(crate) fn submitted(&self) -> Instant<Monotonic> {
-        self.submitted
-    }
-
-    /// How the transfer ended and, if well, how long it took; [`None`] as long as it is under way.
-    pub(crate) fn outcome(&self) -> Option<Result<Delta>> {
-        self.outcome.copy()
-    }
-}
-
-/// Is told when a transfer is done.
-pub(crate) trait Observer: Send + Sync {
-    /// [`Transfer::outcome`] is there now.
-    ///
-    /// Called in process context, with none of the queue's locks held.
-    fn transfer_done(&self);
-}
-
-/// A transfer in the queue or in the engine, with the one who wants to know.
-pub(crate) struct Entry {
-    transfer: Arc<Transfer>,
-    observer: Arc<dyn Observer>,
-}
-
-impl Entry {
-    /// The transfer.
-    pub(crate) fn transfer(&self) -> &Transfer {
-        &self.transfer
-    }
-}
 
 /// Sums since probe.
 pub(crate) struct Counters {
@@ -150,6 +66,12 @@ pub(crate) struct Counters {
     pub(crate) bytes: Atomic<u64>,
     /// Transfers that failed or timed out.
     pub(crate) errors: Atomic<u64>,
+    /// How often the engine has stalled.
+    pub(crate) stalls: Atomic<u64>,
+    /// How often the engine was reset.
+    pub(crate) resets: Atomic<u64>,
+    /// Completions that nothing had told of, found by looking.
+    pub(crate) missed: Atomic<u64>,
 }
 
 /// The state of a [`Queue`] at one moment.
@@ -157,7 +79,7 @@ pub(crate) struct Counters {
 pub(crate) struct Snapshot {
     /// Transfers that wait for the engine.
     pub(crate) waiting: usize,
-    /// Number of the transfer in the engine.
+    /// Number of the first transfer in the engine.
     pub(crate) moving: Option<u64>,
     /// Whether the engine is kept from taking transfers.
     pub(crate) held: bool,
@@ -167,31 +89,35 @@ pub(crate) struct Snapshot {
     pub(crate) last_completed: u64,
 }
 
-struct Inner {
-    // Short: a session has one copy per thread and a bounded number of stream transfers.
-    waiting: KVec<Entry>,
-    moving: Option<Arc<Transfer>>,
+/// What the lock of a queue protects.
+pub(crate) struct Inner {
+    /// Moves the bytes, until the queue is closed.
+    pub(crate) engine: Option<Arc<dyn Engine>>,
+    /// Lanes with transfers that wait.
+    pub(crate) turns: Turns,
+    /// How many transfers wait.
+    pub(crate) waiting: usize,
+    /// What the engine has taken, in order.
+    pub(crate) moving: List<Transfer>,
+    /// The engine is kept from taking anything.
     held: bool,
-    closed: bool,
-    last_submitted: u64,
+    /// The engine is being reset.
+    pub(crate) resetting: bool,
+    /// The engine has found out itself that it must be reset.
+    pub(crate) has_fault: bool,
+    pub(crate) last_submitted: u64,
     last_completed: u64,
     /// When the engine has completed a transfer for the last time.
-    progress: Instant<Monotonic>,
-    state: State,
-    /// When the watchdog looks next; no later than something that waits is overdue.
-    watch: Option<Instant<Monotonic>>,
+    pub(crate) progress: Instant<Monotonic>,
+    pub(crate) state: State,
+    /// When the watchdog looks next; no later than something that is there is overdue.
+    pub(crate) watch: Option<Instant<Monotonic>>,
 }
 
 impl Inner {
-    /// For how long `transfer` has been there with the engine completing nothing.
-    fn without_progress(&self, transfer: &Transfer, now: Instant<Monotonic>) -> Delta {
-        min(now - self.progress, now - transfer.submitted)
-    }
-
-    /// All transfers that the engine has to complete, in order.
-    fn transfers(&self) -> impl Iterator<Item = &Transfer> {
-        let waiting = self.waiting.iter().map(Entry::transfer);
-        Iterator::chain(self.moving.as_deref().into_iter(), waiting)
+    /// Whether there is nothing that the engine has to complete.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.moving.is_empty()
     }
 
     /// If the engine was stalled, it goes on with transfer `sequence`.
@@ -202,39 +128,32 @@ impl Inner {
     }
 
     /// If the engine was stalled and has nothing to do, it goes on with the next transfer to come.
-    fn resume_idle(&mut self) {
-        if self.transfers().next().is_none() {
+    pub(crate) fn resume_idle(&mut self) {
+        if self.is_idle() {
             // OVERFLOW: As in `Queue::submit`.
             self.resume(self.last_submitted + 1);
         }
     }
 }
 
-/// The transfers of one device, first in, first out.
+/// The transfers of one device.
 #[pin_data]
 pub(crate) struct Queue {
     /// The device's number.
-    device: u32,
+    pub(crate) device: u32,
     #[pin]
-    inner: Mutex<Inner>,
+    pub(crate) inner: Mutex<Inner>,
+    /// Set once, with `inner` locked.
+    is_closed: Atomic<bool>,
+    /// Held while the engine is reset.
+    #[pin]
+    pub(crate) recovery: Mutex<()>,
     #[pin]
     health: Health,
     counters: Counters,
-    timeout_ms: Atomic<u32>,
+    pub(crate) timeout_ms: Atomic<u32>,
     #[pin]
-    watchdog: DelayedWork<Queue>,
-}
-
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self> for Queue { self.watchdog }
-}
-
-impl WorkItem for Queue {
-    type Pointer = Arc<Queue>;
-
-    fn run(this: Arc<Queue>) {
-        this.watch();
-    }
+    pub(crate) watchdog: DelayedWork<Queue>,
 }
 
 impl Queue {
@@ -244,27 +163,46 @@ impl Queue {
             pin_init!(Self {
                 device,
                 inner <- new_mutex!(Inner {
-                    waiting: KVec::new(),
-                    moving: None,
+                    engine: None,
+                    turns: Turns::new(),
+                    waiting: 0,
+                    moving: List::new(),
                     held: false,
-                    closed: false,
+                    resetting: false,
+                    has_fault: false,
                     last_submitted: 0,
                     last_completed: 0,
                     progress: Instant::now(),
                     state: State::Running,
                     watch: None,
                 }),
+                is_closed: Atomic::new(false),
+                recovery <- new_mutex!(()),
                 health <- Health::new(),
                 counters: Counters {
                     transfers: Atomic::new(0),
                     bytes: Atomic::new(0),
                     errors: Atomic::new(0),
+                    stalls: Atomic::new(0),
+                    resets: Atomic::new(0),
+                    missed: Atomic::new(0),
                 },
                 timeout_ms: Atomic::new(1000),
                 watchdog <- new_delayed_work!("dmacopy::Queue"),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Has `engine` take transfers from here, until the queue is closed.
+    pub(crate) fn attach(self: Arc<Self>, engine: Arc<dyn Engine>) -> Attached {
+        self.inner.lock().engine = Some(engine);
+        Attached(self)
+    }
+
+    /// An empty lane, for a new session.
+    pub(crate) fn lane(&self) -> Result<Arc<Lane>> {
+        Lane::new(&self.inner)
     }
 
     /// Announces the changes of [`Self::state`].
@@ -277,251 +215,150 @@ impl Queue {
         self.inner.lock().state
     }
 
-    /// How long the engine may go without completing anything, in milliseconds.
-    pub(crate) fn timeout_ms(&self) -> u32 {
-        self.timeout_ms.load(Relaxed)
-    }
-
-    /// Sets how long the engine may go without completing anything, also for what it has already.
-    pub(crate) fn set_timeout_ms(self: &Arc<Self>, milliseconds: u32) {
-        let mut inner = self.inner.lock();
-        self.timeout_ms.store(milliseconds, Relaxed);
-        if inner.transfers().next().is_some() {
-            self.watch_in(&mut inner, Delta::ZERO);
-        }
-    }
-
-    fn timeout(&self) -> Delta {
-        Delta::from_millis(i64::from(self.timeout_ms()))
-    }
-
     /// Sums since probe.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Appends a transfer and starts `engine`.
+    /// Appends a transfer to a lane of this queue, and starts the engine.
+    ///
+    /// Fails with `EIO` as long as the engine cannot be reset.
     pub(crate) fn submit(
         self: &Arc<Self>,
-        engine: &dyn Engine,
+        lane: &Arc<Lane>,
         request: Request,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Transfer>> {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(ENODEV);
-        }
+        let client = Client {
+            lane: lane.clone(),
+            observer,
+        };
+        // With nothing locked: whoever waits for memory keeps nobody else waiting.
+        let entry = Transfer::new(request, client)?;
+        let transfer = entry.clone_arc();
 
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        let Some(engine) = inner.engine.clone() else {
+            return Err(ENODEV);
+        };
+        if matches!(inner.state, State::Failed) {
+            return Err(EIO);
+        }
         // OVERFLOW: Counting to 2^64 takes centuries.
-        let sequence = inner.last_submitted + 1;
-        let transfer = Arc::new(
-            Transfer {
-                request,
-                sequence,
-                submitted: Instant::now(),
-                outcome: SetOnce::new(),
-            },
-            GFP_KERNEL,
-        )?;
-        inner.waiting.push(
-            Entry {
-                transfer: transfer.clone(),
-                observer,
-            },
-            GFP_KERNEL,
-        )?;
-        inner.last_submitted = sequence;
+        inner.last_submitted += 1;
+        transfer.set_sequence(inner.last_submitted);
+        inner.append(lane, entry);
         trace::submit(self.device, &transfer);
-        self.watch_in(&mut inner, self.timeout());
+        self.watch_in(inner, self.timeout());
         // With the lock held, so that nothing is started after `close`.
         engine.start();
+        drop(guard);
         Ok(transfer)
     }
 
     /// Gives the next transfer to the engine, which has to [`Self::complete`] it.
-    ///
-    /// Called when the engine has completed all that it has taken.
-    pub(crate) fn take(&self) -> Option<Entry> {
-        let mut inner = self.inner.lock();
-        if inner.held || inner.closed {
+    pub(crate) fn take(&self) -> Option<Arc<Transfer>> {
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        if inner.held || inner.resetting || inner.engine.is_none() {
             return None;
         }
-        if let Ok(entry) = inner.waiting.remove(0) {
-            inner.moving = Some(entry.transfer.clone());
-            trace::start(self.device, &entry.transfer);
-            return Some(entry);
+        if let Some(transfer) = inner.next() {
+            let taken = transfer.clone_arc();
+            inner.moving.push_back(transfer);
+            trace::start(self.device, &taken);
+            return Some(taken);
         }
 
         // What it was stalled with has been taken back. No completion will tell that it goes on.
         inner.resume_idle();
-        drop(inner);
+        drop(guard);
         self.announce_resumption();
         None
     }
 
-    /// Ends a transfer that the engine has taken.
-    pub(crate) fn complete(&self, entry: Entry, result: Result) {
-        let duration = entry.transfer.submitted.elapsed();
-        let sequence = entry.transfer.sequence;
-        {
+    /// Ends a transfer that the engine has taken; nothing happens if it does not have it any more.
+    pub(crate) fn complete(&self, transfer: &Transfer, result: Result) {
+        let sequence = transfer.sequence();
+        let ended = {
             let mut inner = self.inner.lock();
-            inner.moving = None;
+            let Some(ended) = remove(&mut inner.moving, transfer) else {
+                return;
+            };
             inner.last_completed = sequence;
             inner.progress = Instant::now();
             inner.resume(sequence);
-        }
+            ended
+        };
+        // First, so that who waits for the transfer finds an engine that runs.
+        self.announce_resumption();
+        self.end(ended, result);
+    }
 
+    /// Ends a transfer that has been taken out of all lists, and tells who wanted it.
+    ///
+    /// Called with none of the locks held that an observer takes.
+    pub(crate) fn end(&self, mut transfer: ListArc<Transfer>, result: Result) {
+        let client = transfer.client().take();
+        let duration = transfer.submitted().elapsed();
         match result {
             Ok(()) => {
                 // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-                let length = entry.transfer.request.length as u64;
+                let length = transfer.request().length as u64;
                 self.counters.bytes.add(length, Relaxed);
                 self.counters.transfers.add(1, Relaxed);
             }
+            Err(ENODEV) => {}
             Err(_) => self.counters.errors.add(1, Relaxed),
         }
-        // First, so that who waits for the transfer finds an engine that runs.
-        self.announce_resumption();
-        trace::end(self.device, &entry.transfer, duration, result);
-        entry.transfer.outcome.populate(result.map(|()| duration));
-        entry.observer.transfer_done();
+        trace::end(self.device, &transfer, duration, result);
+        transfer.end(result.map(|()| duration));
+        if let Some(client) = client {
+            client.lane.one_is_done();
+            client.observer.transfer_done();
+        }
     }
 
-    /// Takes a transfer back that nobody wants any more.
+    /// Ends all of a list, as [`Self::end`] does.
+    pub(crate) fn end_all(&self, mut transfers: List<Transfer>, result: Result) {
+        while let Some(transfer) = transfers.pop_front() {
+            self.end(transfer, result);
+        }
+    }
+
+    /// Takes a transfer of `lane` back that nobody wants any more.
     ///
     /// Returns whether that was possible, that is, whether the transfer was still waiting. If so,
     /// its outcome is `reason`; the observer is not told. If not, the outcome is there already or
     /// comes without waiting for anything but the engine's move.
-    pub(crate) fn cancel(&self, transfer: &Transfer, reason: Error) -> bool {
-        let entry = {
-            let mut inner = self.inner.lock();
-            inner
-                .waiting
-                .iter()
-                .position(|entry| entry.transfer.sequence == transfer.sequence)
-                .and_then(|index| inner.waiting.remove(index).ok())
-        };
-        entry.is_some_and(|entry| {
-            trace::error(self.device, &entry.transfer, ECANCELED);
-            entry.transfer.outcome.populate(Err(reason))
-        })
-    }
-
-    /// Has the watchdog look after `delay`, or when it wants to if that is earlier.
-    fn watch_in(self: &Arc<Self>, inner: &mut Inner, delay: Delta) {
-        let now = Instant::now();
-        if inner.closed || inner.watch.is_some_and(|watch| watch - now <= delay) {
-            return;
-        }
-        inner.watch = Some(now + delay);
-        let grace = (self.timeout_ms() / 8).clamp(*GRACE_MS.start(), *GRACE_MS.end());
-        let milliseconds = u32::try_from(as_millis_ceil(delay)).unwrap_or(0);
-        reschedule(
-            system_default(),
-            self.clone(),
-            msecs_to_jiffies(milliseconds.saturating_add(grace)),
-        );
-    }
-
-    /// Declares the engine stalled if something is overdue, and takes back what is and waits.
-    fn watch(self: Arc<Self>) {
-        // What completes after this moment keeps everything from being overdue. What has completed
-        // before is announced first, so that the next stall is one of its own.
-        let now = Instant::now();
-        self.announce_resumption();
-
-        let mut timeout = Delta::ZERO;
-        self.health.change(|| {
-            let mut inner = self.inner.lock();
-            inner.watch = None;
-            timeout = self.timeout();
-            if !matches!(inner.state, State::Running) {
-                return None;
-            }
-            let sequence = inner
-                .transfers()
-                .find(|transfer| inner.without_progress(transfer, now) >= timeout)?
-                .sequence;
-            inner.state = State::Stalled;
-            Some((inner.state, sequence))
-        });
-
-        loop {
-            // Without memory, one at a time.
-            let mut overdue = KVec::with_capacity(self.snapshot().waiting, GFP_KERNEL)
-                .unwrap_or_else(|_| KVec::new());
-            let last = self.take_overdue(now, timeout, &mut overdue);
-            let is_all = last.is_none();
-            for entry in Iterator::chain(overdue.into_iter(), last) {
-                entry.observer.transfer_done();
-            }
-            if is_all {
-                break;
-            }
-        }
-    }
-
-    /// Takes back what waits and, with `timeout`, was overdue at `now`, a moment ago, as much as
-    /// `overdue` has room for. If there is more, returns one more.
-    ///
-    /// Else the watchdog looks again when more may be overdue.
-    fn take_overdue(
-        self: &Arc<Self>,
-        now: Instant<Monotonic>,
-        timeout: Delta,
-        overdue: &mut KVec<Entry>,
-    ) -> Option<Entry> {
+    pub(crate) fn cancel(&self, lane: &Lane, transfer: &Transfer, reason: Error) -> bool {
         let mut inner = self.inner.lock();
-        while let Some(index) = inner
-            .waiting
-            .iter()
-            .position(|entry| inner.without_progress(&entry.transfer, now) >= timeout)
-        {
-            let entry = inner.waiting.remove(index).ok()?;
-            self.counters.errors.add(1, Relaxed);
-            trace::error(self.device, &entry.transfer, ETIMEDOUT);
-            entry.transfer.outcome.populate(Err(ETIMEDOUT));
-            if let Err(PushError(entry)) = overdue.push_within_capacity(entry) {
-                return Some(entry);
-            }
-        }
-
-        // One that is overdue is moving. It cannot be taken back, and its completion will tell.
-        let next = inner
-            .transfers()
-            .map(|transfer| timeout - inner.without_progress(transfer, now))
-            .filter(|left| !left.is_zero() && !left.is_negative())
-            .min();
-        if let Some(left) = next {
-            self.watch_in(&mut inner, left);
-        }
-        None
+        let Some(mut withdrawn) = inner.withdraw(lane, transfer) else {
+            // With the lock held, so that it does not wait again meanwhile.
+            transfer.abandon();
+            return false;
+        };
+        drop(inner);
+        let client = withdrawn.client().take();
+        trace::error(self.device, transfer, ECANCELED);
+        transfer.end(Err(reason));
+        lane.one_is_done();
+        drop(client);
+        true
     }
 
-    /// If the engine goes on after a stall, and that has not been announced, does so.
-    fn announce_resumption(&self) {
-        // Spares the announcer's lock nearly always. Who has just resumed sees that.
-        if !matches!(self.inner.lock().state, State::Resumed(_)) {
-            return;
-        }
-        self.health.change(|| {
-            let mut inner = self.inner.lock();
-            let State::Resumed(sequence) = inner.state else {
-                return None;
-            };
-            inner.state = State::Running;
-            Some((inner.state, sequence))
-        });
-    }
-
-    /// Keeps `engine` from taking transfers, or lets it go on.
-    pub(crate) fn hold(&self, engine: &dyn Engine, held: bool) {
+    /// Keeps the engine from taking transfers, or lets it go on.
+    pub(crate) fn hold(&self, held: bool) {
         {
             let mut inner = self.inner.lock();
             inner.held = held;
-            if held || inner.closed {
+            if held {
                 return;
             }
+            let Some(engine) = &inner.engine else {
+                return;
+            };
             engine.start();
             inner.resume_idle();
         }
@@ -529,35 +366,63 @@ impl Queue {
     }
 
     /// Refuses transfers from now on, fails those that wait and stops the watchdog.
+    ///
+    /// When this returns, nobody resets the engine any more.
     pub(crate) fn close(self: &Arc<Self>) {
-        let waiting = {
+        let (engine, waiting) = {
             let mut inner = self.inner.lock();
-            inner.closed = true;
-            core::mem::take(&mut inner.waiting)
+            self.is_closed.store(true, Relaxed);
+            (inner.engine.take(), inner.withdraw_all(|_| true))
         };
-        for entry in waiting {
-            trace::error(self.device, &entry.transfer, ENODEV);
-            entry.transfer.outcome.populate(Err(ENODEV));
-            entry.observer.transfer_done();
-        }
-        // Now that `closed` is set, nobody reschedules it.
+        drop(engine);
+        self.end_all(waiting, Err(ENODEV));
+        // Nobody reschedules it without an engine.
         cancel(self);
+        // Who is resetting has the lock, and nobody begins to.
+        drop(self.recovery.lock());
+    }
+
+    /// Fails what the engine has taken and forgotten.
+    ///
+    /// Called after [`Self::close`], when the engine is at rest.
+    pub(crate) fn end_moving(&self) {
+        let moving = core::mem::replace(&mut self.inner.lock().moving, List::new());
+        self.end_all(moving, Err(ENODEV));
     }
 
     /// Whether [`Self::close`] has been called.
     pub(crate) fn is_closed(&self) -> bool {
-        self.inner.lock().closed
+        self.is_closed.load(Relaxed)
     }
 
     /// The state of the queue at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let inner = self.inner.lock();
+        let first = inner.moving.iter().next();
         Snapshot {
-            waiting: inner.waiting.len(),
-            moving: inner.moving.as_deref().map(Transfer::sequence),
+            waiting: inner.waiting,
+            moving: first.map(|transfer| transfer.sequence()),
             held: inner.held,
             last_submitted: inner.last_submitted,
             last_completed: inner.last_completed,
         }
+    }
+}
+
+/// A queue with an engine, which have references to each other until the queue is closed: when this
+/// is dropped, at the latest.
+pub(crate) struct Attached(Arc<Queue>);
+
+impl Deref for Attached {
+    type Target = Arc<Queue>;
+
+    fn deref(&self) -> &Arc<Queue> {
+        &self.0
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -22,6 +22,8 @@ use kernel::{
 use crate::{
     bpf,
     device::Device,
+    engine::Engine,
+    queue::Queue,
     sys::{
         debugfs::Dir,
         module_data, //
@@ -57,16 +59,21 @@ impl Registry {
         module_data::current().ok_or(ENODEV)
     }
 
-    /// Creates a device under the lowest free number, for the bus device `parent`.
+    /// Creates a device under the lowest free number, for the bus device `parent`, with the engine
+    /// that `make_engine` makes for its name and its queue.
     ///
     /// The number is taken until the returned [`Listed`] is dropped.
-    pub(crate) fn add(self: &Arc<Self>, parent: &device::Device<Bound>) -> Result<Listed> {
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        parent: &device::Device<Bound>,
+        make_engine: impl FnOnce(&CStr, &Arc<Queue>) -> Result<Arc<dyn Engine>>,
+    ) -> Result<Listed> {
         let mut devices = self.devices.lock();
         let mut number = 0;
         while devices.iter().any(|device| device.number() == number) {
             number += 1;
         }
-        let device = Device::new(number, parent)?;
+        let device = Device::new(number, parent, make_engine)?;
         devices.push(device.clone(), GFP_KERNEL)?;
         self.generation.add(1, Relaxed);
         // From here on, dropping it takes the device off the list.

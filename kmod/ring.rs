@@ -23,13 +23,13 @@ use kernel::{
 };
 
 use crate::{
-    queue::{
+    session::Session,
+    sys::shared::Shared,
+    transfer::{
         Request,
         Source,
         Transfer, //
     },
-    session::Session,
-    sys::shared::Shared,
     uapi::ring::{
         self,
         index,
@@ -264,7 +264,7 @@ impl Session {
             destination: usize::try_from(destination)?,
             length: usize::try_from(length)?,
         };
-        let transfer = self.device().submit(request, Arc::<Self>::from(self))?;
+        let transfer = self.submit_transfer(request)?;
         Ok(Some(transfer))
     }
 
@@ -321,7 +321,7 @@ impl Session {
         for slot in self.rings().lock().slots.iter() {
             if let Slot::Moving { transfer, .. } = slot {
                 if transfer.outcome().is_none() {
-                    self.device().queue().cancel(transfer, ENODEV);
+                    self.device().queue().cancel(self.lane(), transfer, ENODEV);
                 }
             }
         }

@@ -23,12 +23,7 @@ use kernel::{
 use crate::{
     device::Device,
     dma::Buffer,
-    queue::{
-        Observer,
-        Request,
-        Source,
-        Transfer, //
-    },
+    lane::Lane,
     ring::Rings,
     stream::{
         self,
@@ -37,6 +32,12 @@ use crate::{
     sys::{
         compat::PollCondVarBox,
         miscdevice::Closed, //
+    },
+    transfer::{
+        Observer,
+        Request,
+        Source,
+        Transfer, //
     },
     uapi::ring, //
 };
@@ -49,6 +50,8 @@ static LAST_SESSION: Atomic<u64> = Atomic::new(0);
 pub(crate) struct Session {
     number: u64,
     device: Arc<Device>,
+    /// Where its transfers wait.
+    lane: Arc<Lane>,
     buffer_bytes: usize,
     /// The buffer, and the rings behind it.
     buffer: Buffer,
@@ -75,6 +78,7 @@ impl Session {
             try_pin_init!(Self {
                 number: LAST_SESSION.fetch_add(1, Relaxed) + 1,
                 device: device.clone(),
+                lane: device.queue().lane()?,
                 buffer_bytes,
                 buffer: Buffer::new(device.binding(), area_bytes)?,
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
@@ -115,6 +119,20 @@ impl Session {
     /// The device that the session is on.
     pub(crate) fn device(&self) -> &Arc<Device> {
         &self.device
+    }
+
+    /// Where the session's transfers wait for the engine.
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Queues a transfer; the session is told when it is done.
+    pub(crate) fn submit_transfer(
+        self: ArcBorrow<'_, Self>,
+        request: Request,
+    ) -> Result<Arc<Transfer>> {
+        let queue = self.device.queue();
+        queue.submit(&self.lane, request, Arc::<Self>::from(self))
     }
 
     /// How much of [`Self::buffer`] transfers can use, in bytes: all but the rings.
@@ -171,7 +189,7 @@ impl Session {
             destination,
             length,
         };
-        let transfer = self.device.submit(request, Arc::<Self>::from(self))?;
+        let transfer = self.submit_transfer(request)?;
 
         let mut guard = self.stream.lock();
         let outcome = loop {
@@ -181,7 +199,11 @@ impl Session {
             if self.changed.wait_interruptible(&mut guard) {
                 drop(guard);
                 // The ranges do not overlap, so the copy can be started again.
-                if self.device.queue().cancel(&transfer, ERESTARTSYS) {
+                if self
+                    .device
+                    .queue()
+                    .cancel(&self.lane, &transfer, ERESTARTSYS)
+                {
                     return Err(ERESTARTSYS);
                 }
                 // Too late: the engine is moving it, or has just done so.

@@ -24,13 +24,13 @@ use kernel::{
 };
 
 use crate::{
-    queue::{
+    session::Session,
+    sys::poll::PollEvents,
+    transfer::{
         Request,
         Source,
         Transfer, //
-    },
-    session::Session,
-    sys::poll::PollEvents, //
+    }, //
 };
 
 /// How many bytes can be on their way from a write to a read.
@@ -200,7 +200,7 @@ impl Session {
                 length,
             };
             // With the stream locked, so that the segments are in the order of submission.
-            let transfer = self.device().submit(request, Arc::<Self>::from(self))?;
+            let transfer = self.submit_transfer(request)?;
             // INVARIANT: Nothing is consumed yet.
             let segment = Segment {
                 transfer,
@@ -328,7 +328,9 @@ impl Session {
         let mut stream = self.stream().lock();
         for segment in stream.segments.iter() {
             if segment.transfer.outcome().is_none() {
-                self.device().queue().cancel(&segment.transfer, ENODEV);
+                self.device()
+                    .queue()
+                    .cancel(self.lane(), &segment.transfer, ENODEV);
             }
         }
         while stream

@@ -2,9 +2,9 @@
 
 //! Tracepoints in the life of a transfer, see `ABI/tracepoint-dmacopy`.
 //!
-//! Each transfer has one [`submit`], then at most one [`start`], and then one [`complete`] or
-//! [`error`], which is there before anybody is told of the outcome. While nobody traces, each costs
-//! a `nop`.
+//! Each transfer has one [`submit`], then at most one [`start`], and one more each time that it is
+//! given to the engine anew, and then one [`end`], which is there before anybody is told of the
+//! outcome. While nobody traces, each costs a `nop`.
 
 use kernel::{
     prelude::*,
@@ -12,8 +12,8 @@ use kernel::{
 };
 
 use crate::{
-    queue::Transfer,
-    sys::tracepoint, //
+    sys::tracepoint,
+    transfer::Transfer, //
 };
 
 /// `transfer` has been put into the queue of device number `device`.

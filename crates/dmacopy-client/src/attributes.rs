@@ -25,6 +25,8 @@ pub enum State {
     Running,
     /// A transfer has been waiting for longer than the timeout.
     Stalled,
+    /// It cannot even be reset, which is tried again and again. Meanwhile everything fails.
+    Failed,
 }
 
 /// What an engine has done since probe.
@@ -76,6 +78,7 @@ impl Attributes {
         match text.as_str() {
             state::RUNNING => Ok(State::Running),
             state::STALLED => Ok(State::Stalled),
+            state::FAILED => Ok(State::Failed),
             _ => Err(Error::UnknownState {
                 device: self.device.clone(),
                 text,

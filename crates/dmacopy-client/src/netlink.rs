@@ -120,6 +120,7 @@ fn read_state(device: &str, number: u32) -> Result<State, Error> {
     match number {
         state::RUNNING => Ok(State::Running),
         state::STALLED => Ok(State::Stalled),
+        state::FAILED => Ok(State::Failed),
         _ => Err(Error::UnknownState {
             device: device.to_owned(),
             text: number.to_string(),
@@ -151,7 +152,7 @@ pub enum Event {
         /// Its name.
         name: String,
     },
-    /// Its engine has stalled, or goes on.
+    /// Its engine has stalled or failed, or goes on.
     StateChanged {
         /// The device's number.
         number: u32,
@@ -235,6 +236,7 @@ mod tests {
     fn states_are_told_by_their_numbers() {
         assert_eq!(read_state("x", state::RUNNING).unwrap(), State::Running);
         assert_eq!(read_state("x", state::STALLED).unwrap(), State::Stalled);
+        assert_eq!(read_state("x", state::FAILED).unwrap(), State::Failed);
         let error = read_state("dmacopy0", 9).unwrap_err();
         assert_eq!(error.to_string(), "dmacopy0: unknown state \"9\"");
     }

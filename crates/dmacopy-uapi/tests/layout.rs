@@ -147,6 +147,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::engine::SOFTWARE,
         names::state::RUNNING,
         names::state::STALLED,
+        names::state::FAILED,
         names::uevent::STATE,
         names::uevent::SEQUENCE,
         names::tracepoint::SYSTEM,

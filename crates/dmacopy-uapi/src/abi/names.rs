@@ -26,7 +26,7 @@ pub mod attribute {
     pub const ABI_VERSION: &str = "abi_version";
     /// Read-only: which engine moves the bytes, for example `software`.
     pub const ENGINE: &str = "engine";
-    /// Read-only: `running` or `stalled`.
+    /// Read-only: one of [`super::state`].
     pub const STATE: &str = "state";
     /// Read-write: size in bytes of the buffer that a new session gets; a multiple of the page size.
     pub const BUFFER_BYTES: &str = "buffer_bytes";
@@ -70,6 +70,8 @@ pub mod state {
     pub const RUNNING: &str = "running";
     /// Nothing has completed for [`super::attribute::TIMEOUT_MS`] although a transfer was there.
     pub const STALLED: &str = "stalled";
+    /// The engine cannot even be reset; that is tried again and again.
+    pub const FAILED: &str = "failed";
 }
 
 /// Keys that the driver adds to its `change` uevents.

@@ -70,4 +70,6 @@ pub mod state {
     pub const RUNNING: u32 = 0;
     /// Nothing has completed for [`super::attribute::TIMEOUT_MS`] although a transfer was there.
     pub const STALLED: u32 = 1;
+    /// The engine cannot even be reset; that is tried again and again.
+    pub const FAILED: u32 = 2;
 }

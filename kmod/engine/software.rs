@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What moves the bytes.
+//! The engine that needs no hardware: a kernel worker.
 
 use kernel::{
     impl_has_work,
@@ -13,46 +13,19 @@ use kernel::{
     }, //
 };
 
+use super::Engine;
 use crate::{
     device::MAX_BUFFER_BYTES,
-    queue::{
-        Queue,
-        Source, //
-    },
+    queue::Queue,
     sys::workqueue::Workqueue,
+    transfer::Source,
     uapi::{
         ioctl::ENGINE_SOFTWARE,
         names, //
     }, //
 };
 
-/// An engine takes transfers from the [`Queue`] that it was created with, moves their bytes and
-/// completes them, in order.
-///
-/// It accesses the memory of a transfer only until it completes it.
-pub(crate) trait Engine: Send + Sync {
-    /// The engine's number in the ABI, one of the `ENGINE_` constants.
-    fn id(&self) -> u32;
-
-    /// The engine's name in the ABI.
-    fn name(&self) -> &'static str;
-
-    /// The longest transfer that the engine takes, in bytes.
-    fn max_transfer_bytes(&self) -> u64;
-
-    /// Makes the engine look at the queue.
-    ///
-    /// Called with the queue locked, so the looking has to happen elsewhere.
-    fn start(&self);
-
-    /// Waits until the engine has completed what it has taken, and accesses no memory and runs no
-    /// code any more.
-    ///
-    /// Called after the queue has been closed, so that nothing is started afterwards.
-    fn quiesce(&self);
-}
-
-/// The engine that needs no hardware: a kernel worker.
+/// A worker of one device.
 pub(crate) struct Software {
     workqueue: Workqueue,
     worker: Arc<Worker>,
@@ -94,6 +67,12 @@ impl Engine for Software {
         let _ = self.workqueue.enqueue(self.worker.clone());
     }
 
+    fn reset(&self) -> Result {
+        // What the worker has taken, it completes. The queue gives it no more.
+        self.workqueue.flush();
+        Ok(())
+    }
+
     fn quiesce(&self) {
         self.workqueue.flush();
     }
@@ -115,14 +94,14 @@ impl WorkItem for Worker {
     type Pointer = Arc<Worker>;
 
     fn run(this: Arc<Worker>) {
-        while let Some(entry) = this.queue.take() {
-            let request = entry.transfer().request();
+        while let Some(transfer) = this.queue.take() {
+            let request = transfer.request();
             let (buffer, destination) = (&request.buffer, request.destination);
             let result = match request.source {
                 Source::Offset(source) => buffer.copy_within(source, destination, request.length),
                 Source::Pattern(pattern) => buffer.fill(destination, request.length, pattern),
             };
-            this.queue.complete(entry, result);
+            this.queue.complete(&transfer, result);
         }
     }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What moves the bytes: one file per engine, all of them behind [`Engine`].
+
+use kernel::prelude::*;
+
+mod software;
+
+pub(crate) use self::software::Software;
+
+/// An engine takes transfers from the [`Queue`](crate::queue::Queue) that it was made for, as many
+/// at a time as it likes, moves their bytes, and completes them.
+///
+/// It takes and completes in process context, with none of its locks held that [`Self::start`]
+/// takes. It moves the transfers of one session in the order in which it has taken them. It accesses
+/// the memory of a transfer only until it completes it.
+pub(crate) trait Engine: Send + Sync {
+    /// The engine's number in the ABI, one of the `ENGINE_` constants.
+    fn id(&self) -> u32;
+
+    /// The engine's name in the ABI.
+    fn name(&self) -> &'static str;
+
+    /// The longest transfer that the engine takes, in bytes.
+    fn max_transfer_bytes(&self) -> u64;
+
+    /// Makes the engine look at the queue.
+    ///
+    /// Called with the queue locked, so the looking has to happen elsewhere.
+    fn start(&self);
+
+    /// Completes what is done although nothing has told the engine so, an interrupt that was lost
+    /// for example. Returns how many transfers that were.
+    ///
+    /// Called when something takes too long.
+    fn poll(&self) -> usize {
+        0
+    }
+
+    /// Forgets all transfers that the engine has taken, and makes it ready to go on.
+    ///
+    /// When this returns, whatever it returns, the engine accesses no memory of a transfer and
+    /// completes none. It takes none meanwhile: the queue gives none. An error means that the
+    /// hardware does not obey; then this is called again now and then, until it does.
+    fn reset(&self) -> Result;
+
+    /// Waits until the engine accesses no memory and runs no code any more. It may forget what it
+    /// has taken.
+    ///
+    /// Called after the queue has been closed, so that nothing is started afterwards.
+    fn quiesce(&self);
+}
