@@ -6,9 +6,11 @@ use std::os::unix::thread::JoinHandleExt as _;
 use std::time::Duration;
 
 use dmacopy_client::{Descriptor, Device, RingCompletion, Rings, Session};
+use dmacopy_uapi::names::{field, tracepoint};
 use dmacopy_uapi::ring::{self, COPY, FILL, NOP, index};
 use hil::Target;
 use kernel_channels::Interest;
+use kernel_channels::tracepoint::{Event, Instance};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::Signal;
 use on_target::{
@@ -417,6 +419,69 @@ fn a_signal_ends_a_wait_but_not_what_was_taken(_: &mut Target) {
     stalled.lift().unwrap();
     rings.submit(&session, 1).unwrap();
     assert_eq!(pop_all(&mut rings).unwrap(), [(1, None)]);
+}
+
+/// Which session each transfer is of that the engine takes, in order.
+fn taken_by(tracing: &mut Instance, count: usize) -> Vec<u64> {
+    let mut next = || tracing.next(SOON).unwrap().unwrap();
+    let sessions = (0..count).map(|_| next().number(field::SESSION).unwrap());
+    sessions.collect()
+}
+
+/// Has two sessions submit so many copies of so many bytes each, the first one all of them before
+/// the second; which session each is of that the engine takes, with `true` for the first.
+fn turns(batches: [(u64, u32); 2]) -> Vec<bool> {
+    let device = Device::first().unwrap();
+    let mut tracing = Instance::create("on-target-rings").unwrap();
+    let start = Event::find(tracepoint::SYSTEM, tracepoint::START).unwrap();
+    tracing.enable(&start).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let both = batches.map(|(count, bytes)| {
+        let session = device.session().unwrap();
+        let mut rings = session.rings().unwrap();
+        let batch: Vec<_> = (0..count).map(|n| copy(0, 32 << 10, bytes, n)).collect();
+        push_all(&mut rings, &batch).unwrap();
+        rings.submit(&session, 0).unwrap();
+        (session, rings)
+    });
+    stalled.lift().unwrap();
+    let count = batches.iter().map(|(count, _)| count).sum::<u64>();
+    let taken = taken_by(&mut tracing, usize::try_from(count).unwrap());
+    for ((session, mut rings), (count, _)) in both.into_iter().zip(batches) {
+        rings
+            .submit(&session, u32::try_from(count).unwrap())
+            .unwrap();
+        let expected: Vec<_> = (0..count).map(|n| (n, None)).collect();
+        assert_eq!(pop_all(&mut rings).unwrap(), expected);
+    }
+    let first = taken.first().copied();
+    taken
+        .iter()
+        .map(|session| Some(*session) == first)
+        .collect()
+}
+
+#[hil::test]
+fn who_comes_with_little_does_not_wait_until_who_came_with_much_is_through(_: &mut Target) {
+    let taken = turns([(60, 16 << 10), (2, 64)]);
+    let of_second = taken.iter().rposition(|is_first| !is_first).unwrap();
+    // A turn of the first is 64 KiB.
+    assert!(of_second <= 8, "{taken:?}");
+}
+
+#[hil::test]
+fn sessions_move_as_many_bytes_each_however_long_their_transfers_are(_: &mut Target) {
+    let taken = turns([(10, 32 << 10), (100, 4 << 10)]);
+    let (mut long, mut short) = (0_u64, 0_u64);
+    for is_first in taken {
+        *if is_first { &mut long } else { &mut short } += 1;
+        // As long as both have something, nobody is more than two turns ahead.
+        if long < 10 && short < 80 {
+            let ahead = (long * 32).abs_diff(short * 4);
+            assert!(ahead <= 128, "{long} of 32 KiB and {short} of 4 KiB");
+        }
+    }
+    assert_eq!((long, short), (10, 100));
 }
 
 #[hil::test]
