@@ -32,6 +32,9 @@ pub struct Board {
     pub qemu: Option<Qemu>,
     /// The kit's additions to the device tree, if the folder has an `overlay.dtso`.
     pub overlay: Option<PathBuf>,
+    /// The device tree of the emulated board, if that differs and the folder has an `emulator.dts`.
+    /// It includes `stock.dts`, the kernel package's.
+    pub emulator_tree: Option<PathBuf>,
 }
 
 /// What a board needs of the kernel package.
@@ -187,7 +190,7 @@ impl Board {
             source: Box::new(source),
         })?;
         let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
-        let overlay = folder.join("overlay.dtso");
+        let source = |name| Some(folder.join(name)).filter(|path| path.is_file());
         let board = Self {
             name: name.unwrap_or_default(),
             folder: folder.to_path_buf(),
@@ -198,7 +201,8 @@ impl Board {
             console: file.console,
             agent: file.agent,
             qemu: file.qemu,
-            overlay: overlay.is_file().then_some(overlay),
+            overlay: source("overlay.dtso"),
+            emulator_tree: source("emulator.dts"),
         };
         match board.contradiction() {
             Some(what) => Err(Error::Contradiction { path, what }),
@@ -255,8 +259,13 @@ impl Board {
                 ));
             }
         }
-        if self.overlay.is_some() && self.kernel.device_tree.is_none() {
-            return Some("overlay.dtso has no kernel.device_tree to be merged into".into());
+        if self.kernel.device_tree.is_none() {
+            if self.overlay.is_some() {
+                return Some("overlay.dtso has no kernel.device_tree to be merged into".into());
+            }
+            if self.emulator_tree.is_some() {
+                return Some("emulator.dts has no kernel.device_tree to include".into());
+            }
         }
         let qemu = self.qemu.as_ref()?;
         if let Some(what) = qemu

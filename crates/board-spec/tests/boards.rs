@@ -94,6 +94,14 @@ fn an_overlay_without_a_device_tree_is_refused() {
 }
 
 #[test]
+fn what_the_emulator_changes_of_no_device_tree_is_refused() {
+    let (_guard, folder) = folder_with(MINIMAL);
+    std::fs::write(folder.join("emulator.dts"), "/dts-v1/;").unwrap();
+    let error = Board::read(&folder).unwrap_err().to_string();
+    assert!(error.contains("no kernel.device_tree to include"), "{error}");
+}
+
+#[test]
 fn a_wrong_name_suggests_the_near_ones() {
     let boards = Boards::find(&kit_boards()).unwrap();
     for wrong in ["raspberry-pi-3", "raspberypi3b", "pi-3b", "raspberry_pi_3b"] {

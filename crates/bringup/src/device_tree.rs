@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The device tree a board boots with: the kernel package's, with the kit's overlay merged in.
+//! The device tree a board boots with: the kernel package's, with what its emulator changes, and the
+//! kit's overlay merged in.
 
 use std::path::PathBuf;
 
@@ -34,19 +35,11 @@ pub(crate) fn build(setup: &Setup, board: &Board, step: &Step) -> Result<Option<
         )));
     }
     let stock = format!("{KERNEL}/{}", stock.display());
-    if board.overlay.is_none() {
+    if board.overlay.is_none() && board.emulator_tree.is_none() {
         return Ok(Some(PathBuf::from(stock)));
     }
     setup.output_folder(&format!("board/{}", board.name))?;
-    let folder = format!("{OUTPUT}/board/{}", board.name);
-    let (overlay, merged) = (
-        format!("{folder}/overlay.dtbo"),
-        format!("{folder}/board.dtb"),
-    );
-    let source = format!("{SOURCE}/boards/{}/overlay.dtso", board.name);
-    let compile = ["-@", "-I", "dts", "-O", "dtb", "-o", &overlay, &source];
-    let merge = ["-i", &stock, "-o", &merged, &overlay];
-    for (program, arguments) in [("dtc", compile.as_slice()), ("fdtoverlay", &merge)] {
+    let run = |program: &str, arguments: &[&str]| {
         let mut command = setup
             .tools
             .toolbox
@@ -55,7 +48,40 @@ pub(crate) fn build(setup: &Setup, board: &Board, step: &Step) -> Result<Option<
             .mount(&setup.tools.repository.output(), OUTPUT, Access::Write)
             .mount(setup.kernel.folder(), KERNEL, Access::Read)
             .program(program);
-        external::run(command.args(arguments), step, Exit::Build)?;
+        external::run(command.args(arguments), step, Exit::Build)
+    };
+    let output = format!("{OUTPUT}/board/{}", board.name);
+    let source = format!("{SOURCE}/boards/{}", board.name);
+    let mut tree = stock;
+    if board.emulator_tree.is_some() {
+        let (included, own) = (
+            format!("{output}/stock.dts"),
+            format!("{source}/emulator.dts"),
+        );
+        let emulated = format!("{output}/emulator.dtb");
+        // What is odd in the stock tree is no news.
+        run(
+            "dtc",
+            &["-q", "-I", "dtb", "-O", "dts", "-o", &included, &tree],
+        )?;
+        run(
+            "dtc",
+            &["-q", "-i", &output, "-O", "dtb", "-o", &emulated, &own],
+        )?;
+        tree = emulated;
     }
-    Ok(Some(PathBuf::from(merged)))
+    if board.overlay.is_some() {
+        let (overlay, own) = (
+            format!("{output}/overlay.dtbo"),
+            format!("{source}/overlay.dtso"),
+        );
+        let merged = format!("{output}/board.dtb");
+        run(
+            "dtc",
+            &["-@", "-I", "dts", "-O", "dtb", "-o", &overlay, &own],
+        )?;
+        run("fdtoverlay", &["-i", &tree, "-o", &merged, &overlay])?;
+        tree = merged;
+    }
+    Ok(Some(PathBuf::from(tree)))
 }

@@ -7,7 +7,7 @@
 //!
 //! ```toml
 //! [bench.desk]
-//! board = "raspberry-pi-4b"
+//! board = "some-board"
 //!
 //! [bench.desk.power]
 //! on = ["uhubctl", "--location", "1-1", "--ports", "2", "--action", "on"]
