@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::choice::{BENCH, BOARD, Choice, board_help};
 use crate::exit;
+use crate::kernel::Series;
 use crate::setup::Choices;
 
 /// What an option is that names a board.
@@ -73,13 +74,25 @@ pub(crate) struct SetUp {
     /// Take no other kernel than the lock file names, even if the archive no longer has it.
     #[arg(long)]
     locked: bool,
+
+    /// Build for and boot the kernel of this series, one of those that have a lock file in kmod
+    /// [default: that of kernel.lock].
+    #[arg(long, value_name = "X.Y")]
+    series: Option<Series>,
 }
 
 impl SetUp {
+    /// Whether it was said which kernel is meant.
+    pub(crate) fn has_series(&self) -> bool {
+        self.series.is_some()
+    }
+
     pub(crate) fn choices(&self) -> Choices {
         Choices {
             may_install: !self.no_install,
             locked: self.locked,
+            series: self.series,
+            older_kernels: false,
         }
     }
 }
@@ -369,8 +382,17 @@ pub(crate) enum Module {
 pub(crate) struct Build {
     /// `stock` for the locked kernel, or the path of a kernel build folder that is prepared for
     /// modules and configured with CONFIG_RUST.
-    #[arg(long, value_name = "stock|PATH", default_value = "stock")]
+    #[arg(
+        long,
+        value_name = "stock|PATH",
+        default_value = "stock",
+        conflicts_with = "series"
+    )]
     pub(crate) kernel: PathBuf,
+
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) set_up: SetUp,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::cache::Cache;
 use crate::failure::{OrFail, Result};
 use crate::host;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Kernel, Series, prepare, series};
 use crate::lock::{Lock, Mode};
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -21,6 +21,23 @@ pub(crate) struct Choices {
     pub(crate) may_install: bool,
     /// Whether only the very kernel of the lock file will do.
     pub(crate) locked: bool,
+    /// The series of the kernel, if not that of `kernel.lock`.
+    pub(crate) series: Option<Series>,
+    /// Whether the older kernels that the driver is for are needed, too.
+    pub(crate) older_kernels: bool,
+}
+
+impl Choices {
+    /// The kernel to boot, and the older ones that are needed.
+    fn locks(self, repository: &Repository) -> Result<(kernel::Lock, Vec<kernel::Lock>)> {
+        let lock = series::lock_of(repository, self.series)?;
+        if !self.older_kernels {
+            return Ok((lock, Vec::new()));
+        }
+        let older = series::older(repository)?;
+        let older = older.iter().map(|path| kernel::Lock::read(path));
+        Ok((lock, older.collect::<Result<_>>()?))
+    }
 }
 
 /// What needs no kernel: the checkout, the cache and the toolbox.
@@ -38,6 +55,8 @@ pub(crate) struct ToolboxSetup {
 pub(crate) struct Setup {
     pub(crate) tools: ToolboxSetup,
     pub(crate) kernel: Kernel,
+    /// The older kernels that the driver is for, if they were asked for.
+    pub(crate) older: Vec<Kernel>,
 }
 
 impl ToolboxSetup {
@@ -59,15 +78,18 @@ impl ToolboxSetup {
         })
     }
 
-    fn kernel(&self, locked: bool, progress: &Progress) -> Result<Kernel> {
-        let kernel_lock = kernel::Lock::read(&self.repository.kernel_lock())?;
+    /// Makes the kernels ready, one after the other.
+    fn kernels(&self, choices: Choices, progress: &Progress) -> Result<(Kernel, Vec<Kernel>)> {
         let obtain = kernel::obtain::Obtain {
             toolbox: &self.toolbox,
             cache: &self.cache,
             progress,
             mirror: crate::mirror::find,
         };
-        obtain.kernel(&kernel_lock, locked)
+        let (lock, older) = choices.locks(&self.repository)?;
+        let get = |lock| obtain.kernel(lock, choices.locked);
+        let kernel = get(&lock)?;
+        Ok((kernel, older.iter().map(get).collect::<Result<_>>()?))
     }
 }
 
@@ -84,20 +106,22 @@ impl Setup {
         progress: &Progress,
         work: impl FnOnce(&ToolboxSetup) -> Result<T> + Send,
     ) -> Result<(Self, T)> {
-        if let Some(ready) = Self::ready(progress)? {
+        if let Some(ready) = Self::ready(choices, progress)? {
             let worked = work(&ready.tools)?;
             return Ok((ready, worked));
         }
         let tools = ToolboxSetup::new(choices, progress)?;
-        let (kernel, worked) = std::thread::scope(|scope| {
+        let (kernels, worked) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| work(&tools));
-            let kernel = tools.kernel(choices.locked, progress);
+            let kernels = tools.kernels(choices, progress);
             let worked = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-            (kernel, worked)
+            (kernels, worked)
         });
+        let (kernel, older) = kernels?;
         let setup = Self {
-            kernel: kernel?,
             tools,
+            kernel,
+            older,
         };
         // Building for the board adds nothing that another run could stumble over.
         setup.tools.relying.share()?;
@@ -110,13 +134,15 @@ impl Setup {
     /// # Errors
     ///
     /// When toolbox or kernel have been damaged.
-    fn ready(progress: &Progress) -> Result<Option<Self>> {
+    fn ready(choices: Choices, progress: &Progress) -> Result<Option<Self>> {
         let repository = Repository::find()?;
         let cache = Cache::open()?;
-        let kernel_lock = kernel::Lock::read(&repository.kernel_lock())?;
+        let (lock, older) = choices.locks(&repository)?;
+        let entry = |lock: &kernel::Lock| cache.entry(&prepare::entry_name(lock));
         let is_there = || {
-            let kernel = cache.entry(&kernel::prepare::entry_name(&kernel_lock));
-            host::has_program("bwrap") && toolbox::entry(&cache).is_dir() && kernel.is_dir()
+            host::has_program("bwrap")
+                && toolbox::entry(&cache).is_dir()
+                && older.iter().chain([&lock]).all(|lock| entry(lock).is_dir())
         };
         // Looked at before, not to wait for a run that is making it, and again under the lock.
         if !is_there() {
@@ -127,9 +153,12 @@ impl Setup {
         if !is_there() {
             return Ok(None);
         }
-        let entry = cache.entry(&kernel::prepare::entry_name(&kernel_lock));
-        let kernel = Kernel::at(entry, &kernel_lock.release);
-        kernel.require_whole()?;
+        let whole = |lock: &kernel::Lock| {
+            let kernel = Kernel::at(entry(lock), &lock.release);
+            kernel.require_whole().map(|()| kernel)
+        };
+        let kernel = whole(&lock)?;
+        let older = older.iter().map(whole).collect::<Result<_>>()?;
         toolbox::require_whole(&cache)?;
         let tools = ToolboxSetup {
             toolbox: toolbox::at(&toolbox::entry(&cache)),
@@ -138,7 +167,11 @@ impl Setup {
             relying,
             building,
         };
-        Ok(Some(Self { tools, kernel }))
+        Ok(Some(Self {
+            tools,
+            kernel,
+            older,
+        }))
     }
 
     /// A folder for what is built from this checkout.

@@ -2,6 +2,8 @@
 
 //! `bringup kernel`: the lock file and the metadata.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{print_json, print_line};
@@ -11,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::host;
 use crate::kernel::obtain::Obtain;
-use crate::kernel::{Lock, prepare, select, symbols};
+use crate::kernel::{Lock, prepare, select, series, symbols};
 use crate::lock::Mode;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -42,6 +44,16 @@ struct Status {
     available: Option<bool>,
     /// The newest kernel of the suite that would do.
     newest: Option<String>,
+    /// The older kernels that the driver is for.
+    older: Vec<Older>,
+}
+
+/// An older kernel that the driver is for.
+#[derive(Serialize)]
+struct Older {
+    release: String,
+    version: String,
+    prepared: bool,
 }
 
 /// What the archive says about a locked kernel.
@@ -74,7 +86,17 @@ fn status(options: &Json, progress: &Progress) -> Result<Exit> {
     } else {
         None
     };
+    let mut older = Vec::new();
+    for path in series::older(&repository)? {
+        let lock = Lock::read(&path)?;
+        older.push(Older {
+            version: version(&lock),
+            prepared: cache.entry(&prepare::entry_name(&lock)).is_dir(),
+            release: lock.release,
+        });
+    }
     let status = Status {
+        older,
         version: version(&lock),
         suite: lock.suite.clone(),
         rustc: lock.rustc.clone(),
@@ -97,6 +119,14 @@ fn status(options: &Json, progress: &Progress) -> Result<Exit> {
     let available = status.available.map_or(NOT_ASKED, yes);
     print_line(&format!("in the archive   {available}"))?;
     print_line(&format!("ready here       {}", yes(status.prepared)))?;
+    for older in &status.older {
+        print_line(&format!(
+            "older kernel     {} ({}), ready here: {}",
+            older.release,
+            older.version,
+            yes(older.prepared)
+        ))?;
+    }
     let Some(Offer { newest, .. }) = offer else {
         return Ok(Exit::Ok);
     };
@@ -132,10 +162,36 @@ fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
     let choices = Choices {
         may_install: !options.no_install,
         locked: false,
+        series: None,
+        older_kernels: false,
     };
     let setup = ToolboxSetup::new(choices, progress)?;
     let path = setup.repository.kernel_lock();
     let old = path.is_file().then(|| Lock::read(&path)).transpose();
+    lock_newest(&setup, &path, old, options, progress)?;
+    // What was asked for is about the newest alone.
+    if options.suite.is_none() && options.series.is_none() {
+        for path in series::older(&setup.repository)? {
+            let old = Lock::read(&path)?;
+            let within = Locking {
+                suite: Some(old.suite.clone()),
+                series: Some(old.series.clone()),
+                no_install: options.no_install,
+            };
+            lock_newest(&setup, &path, Ok(Some(old)), &within, progress)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes the newest kernel into a lock file, unless it is there already.
+fn lock_newest(
+    setup: &ToolboxSetup,
+    path: &Path,
+    old: Result<Option<Lock>>,
+    options: &Locking,
+    progress: &Progress,
+) -> Result<()> {
     let suite = match (&options.suite, &old) {
         (Some(suite), _) => suite.clone(),
         (None, Ok(Some(lock))) => lock.suite.clone(),
@@ -151,7 +207,7 @@ fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
         "archive",
         &format!("looking for the newest kernel in {suite}"),
     )?;
-    let obtain = obtain(&setup, progress);
+    let obtain = obtain(setup, progress);
     let archive = obtain.refresh(&suite, &step)?;
     let series = options.series.as_deref();
     if let Some(series) = series {
@@ -171,18 +227,17 @@ fn update(options: &Locking, progress: &Progress) -> Result<Exit> {
     ));
     if matches!(&old, Ok(Some(old)) if *old == lock) {
         print_line(&format!("{} is locked already", lock.release))?;
-        return Ok(Exit::Ok);
+        return Ok(());
     }
     // Only a kernel whose symbols are proven is written.
     obtain.kernel(&lock, true)?;
-    lock.write(&path)?;
+    lock.write(path)?;
     print_line(&format!(
         "locked {} ({}) in {}",
         lock.release,
         version(&lock),
         path.display()
-    ))?;
-    Ok(Exit::Ok)
+    ))
 }
 
 fn check(options: &Checking, progress: &Progress) -> Result<Exit> {

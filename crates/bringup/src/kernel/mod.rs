@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod obtain;
 pub(crate) mod prepare;
 pub(crate) mod select;
+pub(crate) mod series;
 pub(crate) mod symbols;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::cache::Cache;
 use crate::failure::Result;
 
 pub(crate) use lock::Lock;
+pub(crate) use series::Series;
 
 /// A kernel in the cache, ready for modules.
 #[derive(Clone, Debug)]

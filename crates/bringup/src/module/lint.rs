@@ -6,6 +6,7 @@ use super::{empty, in_kernel, is_fresh, make, source_stamp, write_stamp};
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::{Failure, OrFail, Result};
+use crate::kernel::Kernel;
 use crate::progress::Progress;
 use crate::setup::Setup;
 use crate::toolbox::{KERNEL, SOURCE};
@@ -13,7 +14,7 @@ use crate::toolbox::{KERNEL, SOURCE};
 /// Checks the formatting with the kernel's own settings.
 pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
     let step = progress.step("kmod-fmt", "checking the formatting of kmod")?;
-    let mut rustfmt = in_kernel(setup).program("rustfmt");
+    let mut rustfmt = in_kernel(setup, &setup.kernel).program("rustfmt");
     rustfmt
         .args(["--check", "--edition=2021", "--config-path"])
         .arg(format!("{KERNEL}/source/.rustfmt.toml"))
@@ -24,22 +25,25 @@ pub(crate) fn formatting(setup: &Setup, progress: &Progress) -> Result<()> {
 }
 
 /// Builds with clippy in the compiler's place; a warning is a failure.
-pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
-    let stamp = source_stamp(setup)?;
-    let folder = setup.output_folder("module-lint")?;
+pub(crate) fn clippy(setup: &Setup, kernel: &Kernel, progress: &Progress) -> Result<()> {
+    let stamp = source_stamp(setup, kernel)?;
+    let name = format!("module-lint-{}", kernel.release());
+    let folder = setup.output_folder(&name)?;
     let stamp_file = folder.join("stamp");
     if is_fresh(&stamp_file, &stamp) {
         return Ok(());
     }
     empty(&folder)?;
-    let step = progress.step("kmod-clippy", "building kmod with CLIPPY=1")?;
-    let mut command = make(setup, "module-lint", &["CLIPPY=1", "modules"]);
+    let doing = format!("building kmod with CLIPPY=1 for {}", kernel.release());
+    let step = progress.step("kmod-clippy", &doing)?;
+    let mut command = make(setup, kernel, &name, &["CLIPPY=1", "modules"]);
     external::run(&mut command, &step, Exit::Build)?;
     let log = std::fs::read_to_string(step.log())
         .or_environment(|| format!("cannot read {}", step.log().display()))?;
+    // Of rustc and clippy; C compilers have the place in front.
     let warnings: Vec<_> = log
         .lines()
-        .filter(|line| line.starts_with("warning:"))
+        .filter(|line| line.starts_with("warning:") || line.contains(": warning: "))
         .collect();
     if !warnings.is_empty() {
         return Err(Failure::new(Exit::Build, "clippy warns about kmod")
@@ -47,6 +51,9 @@ pub(crate) fn clippy(setup: &Setup, progress: &Progress) -> Result<()> {
             .help(format!("all it printed is in {}", step.log().display())));
     }
     write_stamp(&stamp_file, &stamp)?;
-    step.done("kmod is clean under clippy");
+    step.done(&format!(
+        "kmod is clean under clippy for {}",
+        kernel.release()
+    ));
     Ok(())
 }

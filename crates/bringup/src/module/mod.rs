@@ -4,6 +4,7 @@
 
 pub(crate) mod foreign;
 pub(crate) mod lint;
+pub(crate) mod size;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::process::Command;
 use crate::exit::Exit;
 use crate::external;
 use crate::failure::{OrFail, Result};
+use crate::kernel::Kernel;
 use crate::kernel::prepare::make_arguments;
 use crate::progress::{Progress, Step};
 use crate::setup::Setup;
@@ -41,14 +43,24 @@ impl Built {
     }
 }
 
-/// Builds the driver for the stock kernel, unless nothing has changed since the last build.
+/// Builds the driver for the kernel to boot, unless nothing has changed since the last build.
 pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
-    let folder = setup.output_folder("module")?;
+    build_for(setup, &setup.kernel, "module", progress)
+}
+
+/// Builds the driver for a kernel into a folder of the output folder.
+pub(crate) fn build_for(
+    setup: &Setup,
+    kernel: &Kernel,
+    name: &str,
+    progress: &Progress,
+) -> Result<Built> {
+    let folder = setup.output_folder(name)?;
     let built = Built {
         full: folder.join(FILE),
         stripped: folder.join(format!("stripped-{FILE}")),
     };
-    let stamp = source_stamp(setup)?;
+    let stamp = source_stamp(setup, kernel)?;
     let stamp_file = folder.join("stamp");
     if built.is_fresh(&stamp_file, &stamp)? {
         return Ok(built);
@@ -57,18 +69,19 @@ pub(crate) fn build(setup: &Setup, progress: &Progress) -> Result<Built> {
     // one nor that an older source has come back.
     empty(&folder)?;
     let step = progress.step("module", "building kmod")?;
-    external::run(&mut make(setup, "module", &["modules"]), &step, Exit::Build)?;
-    strip(setup, &step)?;
+    let mut command = make(setup, kernel, name, &["modules"]);
+    external::run(&mut command, &step, Exit::Build)?;
+    strip(setup, kernel, name, &step)?;
     write_stamp(&stamp_file, &built.stamp(&stamp)?)?;
-    step.done(&format!("{FILE} for {}", setup.kernel.release()));
+    step.done(&format!("{FILE} for {}", kernel.release()));
     Ok(built)
 }
 
 /// Digest over the source and the kernel that it is built for.
-fn source_stamp(setup: &Setup) -> Result<String> {
+fn source_stamp(setup: &Setup, kernel: &Kernel) -> Result<String> {
     let repository = &setup.tools.repository;
     let (kmod, abi, registers) = (repository.kmod(), repository.abi(), repository.registers());
-    stamp_of(&kmod, &abi, &registers, setup.kernel.folder())
+    stamp_of(&kmod, &abi, &registers, kernel.folder())
 }
 
 fn stamp_of(kmod: &Path, abi: &Path, registers: &Path, kernel: &Path) -> Result<String> {
@@ -97,19 +110,19 @@ fn empty(folder: &Path) -> Result<()> {
 }
 
 /// A command that sees the checkout, the output folder and the kernel.
-fn in_kernel(setup: &Setup) -> ToolboxCommand {
+fn in_kernel(setup: &Setup, kernel: &Kernel) -> ToolboxCommand {
     setup
         .tools
         .toolbox
         .enter()
         .mount(setup.tools.repository.root(), SOURCE, Access::Read)
         .mount(&setup.tools.repository.output(), OUTPUT, Access::Write)
-        .mount(setup.kernel.folder(), KERNEL, Access::Read)
+        .mount(kernel.folder(), KERNEL, Access::Read)
 }
 
-fn make(setup: &Setup, output: &str, targets: &[&str]) -> Command {
-    let mut command = in_kernel(setup).program("make");
-    make_arguments(&mut command, setup.kernel.release());
+fn make(setup: &Setup, kernel: &Kernel, output: &str, targets: &[&str]) -> Command {
+    let mut command = in_kernel(setup, kernel).program("make");
+    make_arguments(&mut command, kernel.release());
     command
         .arg(format!("M={SOURCE}/kmod"))
         .arg(format!("MO={OUTPUT}/{output}"))
@@ -117,12 +130,12 @@ fn make(setup: &Setup, output: &str, targets: &[&str]) -> Command {
     command
 }
 
-fn strip(setup: &Setup, step: &Step) -> Result<()> {
-    let mut command = in_kernel(setup).program("aarch64-linux-gnu-strip");
+fn strip(setup: &Setup, kernel: &Kernel, output: &str, step: &Step) -> Result<()> {
+    let mut command = in_kernel(setup, kernel).program("aarch64-linux-gnu-strip");
     command
         .args(["--strip-debug", "-o"])
-        .arg(format!("{OUTPUT}/module/stripped-{FILE}"))
-        .arg(format!("{OUTPUT}/module/{FILE}"));
+        .arg(format!("{OUTPUT}/{output}/stripped-{FILE}"))
+        .arg(format!("{OUTPUT}/{output}/{FILE}"));
     external::run(&mut command, step, Exit::Build)
 }
 

@@ -61,11 +61,14 @@ fn licence(line: &str) -> Option<&str> {
 
 /// The licence that fits a place, or nothing if any does.
 fn fitting(path: &str) -> Option<&'static str> {
-    if path == "kmod/kernel.lock" || path.starts_with("kmod/ABI/") {
+    let is_lock = path.starts_with("kmod/kernel") && path.ends_with(".lock");
+    if is_lock || path.starts_with("kmod/ABI/") {
         None
     } else if path.starts_with("kmod/") {
         Some(KERNEL)
-    } else if path.starts_with("crates/dmacopy-uapi/src/") {
+    } else if path.starts_with("crates/dmacopy-uapi/src/")
+        || path.starts_with("crates/dmacopy-uapi/include/")
+    {
         Some(BORDER)
     } else {
         Some(REST)
@@ -132,6 +135,7 @@ mod tests {
             ("crates/a/src/style.css", style.as_str()),
             ("kmod/trace.h", kernel.as_str()),
             ("kmod/kernel.lock", lock.as_str()),
+            ("kmod/kernel-7.2.lock", lock.as_str()),
             ("kmod/ABI/sysfs", "What: a\n"),
             ("crates/dmacopy-uapi/src/lib.rs", border.as_str()),
             ("Cargo.lock", "# written by cargo\n"),

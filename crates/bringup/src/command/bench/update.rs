@@ -23,6 +23,8 @@ pub(super) fn run(options: &BenchUpdate, progress: &Progress) -> Result<Exit> {
     let choices = Choices {
         may_install: !options.no_install,
         locked: false,
+        series: None,
+        older_kernels: false,
     };
     let setup = ToolboxSetup::new(choices, progress)?;
     let obtain = Obtain {

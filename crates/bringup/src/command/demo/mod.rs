@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use board_spec::Board;
 use hil::{Fixture, State};
 
 use super::print_json;
@@ -17,7 +18,8 @@ use crate::cli::Demo;
 use crate::emulation::{self, Content};
 use crate::exit::Exit;
 use crate::failure::Result;
-use crate::progress::Progress;
+use crate::module::Built;
+use crate::progress::{Progress, Step};
 use crate::repository::Repository;
 use crate::setup::Setup;
 use crate::{module, target_programs};
@@ -33,22 +35,8 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     })?;
     let built = module::build(&setup, progress)?;
     let step = progress.step("boot", &format!("{} in QEMU", board.title))?;
-    let content = Content {
-        board: &board,
-        module: &built.stripped,
-        agent: &agent,
-        programs: Vec::new(),
-        kernel_arguments: Vec::new(),
-        folder: format!("demo/{}", board.name),
-        login: None,
-    };
-    let mut fixture = emulation::emulated(&setup, &content, &step)?;
-    let toured = boot_and_tour(&mut fixture, &agent).map_err(|error| {
-        emulation::failure(&mut fixture, error).help(format!(
-            "all the board printed is in {}",
-            step.log().display()
-        ))
-    })?;
+    let folder = format!("demo/{}", board.name);
+    let (mut fixture, toured) = boot_and_tour(&setup, &built, &board, &agent, folder, &step)?;
     let tour = toured.tour()?;
     let kernel = fixture.agent().map(|agent| agent.about().kernel.clone());
     let kernel = kernel.unwrap_or_default();
@@ -78,10 +66,57 @@ pub(super) fn run(options: &Demo, progress: &Progress) -> Result<Exit> {
     Ok(report::exit(&tour))
 }
 
-fn boot_and_tour(fixture: &mut Fixture, program: &Path) -> std::result::Result<Toured, hil::Error> {
-    let agent = fixture.agent()?;
-    let program = agent.install(program, &mut |_, _| {})?;
-    tour::run(&agent, program)
+/// Tours a board, and fails unless every room passes and the kernel is well.
+pub(super) fn verdict(
+    setup: &Setup,
+    built: &Built,
+    board: &Board,
+    agent: &Path,
+    folder: String,
+    progress: &Progress,
+) -> Result<()> {
+    let step = progress.step("tour", &format!("{} in QEMU", board.title))?;
+    let (mut fixture, toured) = boot_and_tour(setup, built, board, agent, folder, &step)?;
+    let tour = toured.tour()?;
+    // The tour is over: what the board does now decides nothing.
+    let _ = fixture.reach(State::Off);
+    toured.kernel_health()?;
+    report::require_passed(&tour)?;
+    let release = setup.kernel.release();
+    step.done(&format!("{} rooms passed on {release}", tour.rooms.len()));
+    Ok(())
+}
+
+fn boot_and_tour(
+    setup: &Setup,
+    built: &Built,
+    board: &Board,
+    agent: &Path,
+    folder: String,
+    step: &Step,
+) -> Result<(Fixture, Toured)> {
+    let content = Content {
+        board,
+        module: &built.stripped,
+        agent,
+        programs: Vec::new(),
+        kernel_arguments: Vec::new(),
+        folder,
+        login: None,
+    };
+    let mut fixture = emulation::emulated(setup, &content, step)?;
+    let mut tour = || {
+        let agent_on_board = fixture.agent()?;
+        let program = agent_on_board.install(agent, &mut |_, _| {})?;
+        tour::run(&agent_on_board, program)
+    };
+    let toured = tour().map_err(|error| {
+        emulation::failure(&mut fixture, error).help(format!(
+            "all the board printed is in {}",
+            step.log().display()
+        ))
+    })?;
+    Ok((fixture, toured))
 }
 
 fn seconds(duration: Duration) -> String {

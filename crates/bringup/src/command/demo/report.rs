@@ -6,6 +6,7 @@ use agent_wire::report::{Room, Status, Tour};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::failure::{Failure, Result};
 
 /// What a board's tour found.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,28 @@ pub(super) fn exit(tour: &Tour) -> Exit {
     }
 }
 
+/// Fails with the rooms that have not passed, under the same condition.
+pub(super) fn require_passed(tour: &Tour) -> Result<()> {
+    if exit(tour) == Exit::Ok {
+        return Ok(());
+    }
+    let others = tour
+        .rooms
+        .iter()
+        .filter(|room| room.status != Status::Passed);
+    let lines = others.map(|room| {
+        let error = room.error.as_deref().unwrap_or("no reason given");
+        format!("{} {:?}: {error}", room.name, room.status)
+    });
+    let lines: Vec<_> = lines.collect();
+    let what = format!(
+        "of {} rooms, {} have not passed",
+        tour.rooms.len(),
+        lines.len()
+    );
+    Err(Failure::new(Exit::TestFailed, what).evidence(lines))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,10 +60,13 @@ mod tests {
             evidence: Vec::new(),
             error: None,
         };
-        exit(&Tour {
+        let tour = Tour {
             engine: "software".into(),
             rooms: rooms.iter().map(room).collect(),
-        })
+        };
+        let required = require_passed(&tour).map_or_else(|failure| failure.exit(), |()| Exit::Ok);
+        assert_eq!(required, exit(&tour));
+        required
     }
 
     #[test]

@@ -16,43 +16,56 @@ use crate::progress::Progress;
 use crate::setup::Setup;
 use crate::target_programs;
 
-type Check = fn(&Setup, &Progress) -> Result<()>;
-
-const CHECKS: [(&str, Check); 4] = [
-    (
-        "kmod is formatted as the kernel wants it",
-        module::lint::formatting,
-    ),
-    (
-        "kmod builds without a warning of clippy",
-        module::lint::clippy,
-    ),
-    ("the workspace is formatted", |setup, progress| {
-        target_programs::formatting(&setup.tools, progress)
-    }),
-    (
-        "the workspace has no warning of clippy",
-        |setup, progress| target_programs::clippy(&setup.tools, progress),
-    ),
-];
+/// A check, under the name that tells what is so when it passes.
+type Check<'a> = (String, Box<dyn Fn() -> Result<()> + 'a>);
 
 /// What the checks are called in the reports.
 const SUITE: &str = "source";
 
+/// All checks; those of an older kernel are of the same source.
+fn all<'a>(setup: &'a Setup, progress: &'a Progress) -> Vec<Check<'a>> {
+    let mut checks: Vec<Check<'a>> = vec![
+        (
+            "kmod is formatted as the kernel wants it".to_owned(),
+            Box::new(|| module::lint::formatting(setup, progress)),
+        ),
+        (
+            "kmod builds without a warning of clippy".to_owned(),
+            Box::new(|| module::lint::clippy(setup, &setup.kernel, progress)),
+        ),
+    ];
+    for kernel in &setup.older {
+        checks.push((
+            format!("kmod builds without a warning for {}", kernel.release()),
+            Box::new(|| module::lint::clippy(setup, kernel, progress)),
+        ));
+    }
+    checks.push((
+        "the workspace is formatted".to_owned(),
+        Box::new(|| target_programs::formatting(&setup.tools, progress)),
+    ));
+    checks.push((
+        "the workspace has no warning of clippy".to_owned(),
+        Box::new(|| target_programs::clippy(&setup.tools, progress)),
+    ));
+    checks
+}
+
 /// Runs all checks; one that finds something does not keep the next from running. In the reports a
 /// check that found something is source that does not build.
 pub(super) fn run(setup: &Setup, recorder: &Recorder, progress: &Progress) -> Result<Counts> {
-    anstream::println!("\nrunning {} checks of the source", CHECKS.len());
+    let checks = all(setup, progress);
+    anstream::println!("\nrunning {} checks of the source", checks.len());
     let mut counts = Counts::default();
     let mut failures: Vec<Failure> = Vec::new();
-    for (name, check) in CHECKS {
+    for (name, check) in checks {
         let (started, begun) = (SystemTime::now(), Instant::now());
-        let passed = match check(setup, progress) {
+        let passed = match check() {
             Ok(()) => {
                 let id = TestId {
                     bench: None,
                     suite: SUITE.to_owned(),
-                    name: name.to_owned(),
+                    name: name.clone(),
                     place: Place::Pc,
                 };
                 let attempt = Attempt::new(started, begun.elapsed(), Outcome::Passed);

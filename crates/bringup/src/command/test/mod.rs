@@ -4,6 +4,7 @@
 
 mod checks;
 mod lab;
+mod older;
 mod on_bench;
 mod on_board;
 mod on_pc;
@@ -23,7 +24,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, OrFail, Result};
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::setup::Setup;
+use crate::setup::{Choices, Setup};
 use crate::{module, target_programs};
 use recorder::Recorder;
 use summary::{Counts, Summary};
@@ -61,7 +62,12 @@ fn test(
     progress: &Progress,
 ) -> Result<()> {
     let repository = Repository::find()?;
-    let (setup, programs) = Setup::new_while(options.set_up.choices(), progress, |tools| {
+    let is_whole = options.bench.is_empty() && options.board.is_empty();
+    let choices = Choices {
+        older_kernels: is_whole && !options.set_up.has_series(),
+        ..options.set_up.choices()
+    };
+    let (mut setup, programs) = Setup::new_while(choices, progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
     if !options.boards_only {
@@ -71,7 +77,13 @@ fn test(
         let checked = checks::run(&setup, recorder, progress)?;
         summary.add("checks of the source", Ok(checked));
     }
+    if on_board::is_wanted_name(older::NAME, &options.filters) {
+        for (part, toured) in older::run(&mut setup, &programs.agent, recorder, progress) {
+            summary.add(&part, toured);
+        }
+    }
     let built = module::build(&setup, progress)?;
+    anstream::println!("\n{}", module::size::of(&built)?);
     let run = on_board::Run {
         setup: &setup,
         built: &built,
@@ -81,7 +93,6 @@ fn test(
         filters: &options.filters,
     };
     let mut results = on_all(&run, chosen, progress);
-    let is_whole = options.bench.is_empty() && options.board.is_empty();
     if is_whole {
         results.extend(stand_in::test(&run, options.set_up.choices(), progress));
     }
