@@ -192,6 +192,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         netlink::attribute::SEQUENCE,
         netlink::state::RUNNING,
         netlink::state::STALLED,
+        netlink::state::FAILED,
     );
     Ok(text)
 }
