@@ -5,6 +5,7 @@
 //! [`Tree`] is what git knows of the repository, read into memory. [`tidy`] is the rules, each a
 //! pure function from a tree to its faults. They run by `cargo xtask tidy` and as a plain test.
 
+pub mod c_header;
 pub mod tidy;
 
 mod rust_source;

@@ -2,7 +2,10 @@
 
 //! Batches of descriptors through a session's rings, and what a hostile program writes there.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::thread::JoinHandleExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use dmacopy_client::{Descriptor, Device, RingCompletion, Rings, Session};
@@ -494,6 +497,34 @@ fn the_rings_are_zero_at_first(_: &mut Target) {
         rings.memory().fill(0, bytes, 0xff).unwrap();
         drop(session);
     }
+}
+
+/// The example in C, built by this package's build script.
+const EXAMPLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/batch"));
+
+#[hil::test]
+fn a_program_in_c_submits_a_batch_with_the_header_that_is_made_for_it(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let program = std::env::temp_dir().join("batch");
+    std::fs::write(&program, EXAMPLE).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(&program).arg(device.node()).output();
+    std::fs::remove_file(&program).unwrap();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let refused = -libc::EINVAL;
+    assert_eq!(
+        said,
+        format!(
+            "taken 3\ncompletion 1: 0\ncompletion 2: 0\ncompletion 3: {refused}\n\
+             the copy is right\n"
+        ),
+        "{output:?}"
+    );
+    assert!(output.status.success(), "{output:?}");
+    let after = device.attributes().counters().unwrap();
+    assert_eq!(after.bytes, before.bytes + 1000);
 }
 
 hil::main!();

@@ -6,9 +6,11 @@ mod abi_names;
 mod abi_pages;
 mod abi_shim;
 mod abi_source;
+mod abi_used;
 mod addresses;
 mod arrows;
 mod boards;
+mod c_header;
 mod length;
 mod manifest;
 mod names;
@@ -26,7 +28,7 @@ use crate::{File, Tree};
 type Rule = (&'static str, fn(&Tree) -> Vec<Fault>);
 
 /// All rules.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 15] = [
     ("spdx", spdx::check),
     ("length", length::check),
     ("names", names::check),
@@ -37,6 +39,8 @@ const RULES: [Rule; 13] = [
     ("abi_source", abi_source::check),
     ("abi_pages", abi_pages::check),
     ("abi_shim", abi_shim::check),
+    ("abi_used", abi_used::check),
+    ("c_header", c_header::check),
     ("netlink_spec", netlink_spec::check),
     ("rooms", rooms::check),
     ("addresses", addresses::check),

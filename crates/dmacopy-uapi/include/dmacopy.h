@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * The ABI of dmacopy, a driver of DMA copy engines: /dev/dmacopyN.
+ *
+ * Written by `cargo xtask header` from crates/dmacopy-uapi/src/abi. Do not edit.
+ */
+#ifndef DMACOPY_H
+#define DMACOPY_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* What a device is and what it can do, the answer to DMACOPY_IOCTL_INFO. */
+struct dmacopy_info {
+	/* The driver's DMACOPY_ABI_VERSION. */
+	__u32 abi_version;
+	/* Which engine moves the bytes: one of the ENGINE_ constants. */
+	__u32 engine;
+	/* A combination of the CAP_ constants. */
+	__u64 capabilities;
+	/* Size of this session's buffer, in bytes; the length to pass to mmap(2). */
+	__u64 buffer_bytes;
+	/* The longest transfer the engine takes in one descriptor, in bytes. */
+	__u64 max_transfer_bytes;
+	/* Number of this session, unique as long as the module is loaded. */
+	__u64 session;
+	/* Where the session's rings begin in its mapping, in bytes: behind the buffer. */
+	__u64 rings_offset;
+	/* Entries of each of its rings; see DMACOPY_RING_*. */
+	__u32 ring_entries;
+	/* Zero. */
+	__u32 reserved0;
+	/* Zero. */
+	__u64 reserved;
+};
+
+/*
+ * One copy within the session's buffer, the argument of DMACOPY_IOCTL_COPY.
+ *
+ * Both ranges lie within the buffer and do not overlap. The call returns when the engine has
+ * completed the transfer. Errors: EINVAL (a range outside of the buffer, an overlap, a length
+ * of zero, an unknown flag or a reserved field that is not zero), ETIMEDOUT (the engine has
+ * completed nothing for the length of the timeout_ms attribute), ENODEV (the device is gone),
+ * EINTR.
+ */
+struct dmacopy_copy {
+	/* Where to read, in bytes from the start of the buffer. */
+	__u64 source_offset;
+	/* Where to write, in bytes from the start of the buffer. */
+	__u64 destination_offset;
+	/* How many bytes. */
+	__u64 length;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Zero. */
+	__u32 reserved;
+	/* Returned: the transfer's number on this device, counted from 1. */
+	__u64 sequence;
+	/* Returned: from submission to completion, in nanoseconds of CLOCK_MONOTONIC. */
+	__u64 duration_ns;
+};
+
+/*
+ * A doorbell, the argument of DMACOPY_IOCTL_SUBMIT.
+ *
+ * The driver takes descriptors until there are no more, count have been taken, or there is no
+ * room for another completion. Then it waits until wait completions are there to be read, or
+ * all descriptors that were taken have been completed. Errors: EINVAL (a flag or a reserved
+ * field that is not zero, indices that are none), ENODEV (the device is gone), EINTR (a signal,
+ * before anything was taken; after that the call succeeds and waits no longer).
+ */
+struct dmacopy_submit {
+	/* How many descriptors to take at most. */
+	__u32 count;
+	/* How many completions to wait for. */
+	__u32 wait;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Returned: how many descriptors were taken. Zero when passed in. */
+	__u32 taken;
+};
+
+/* What is to be done. */
+struct dmacopy_descriptor {
+	/* DMACOPY_RING_NOP, DMACOPY_RING_COPY or DMACOPY_RING_FILL. */
+	__u8 opcode;
+	/* Zero; no flag is defined. */
+	__u8 flags;
+	/* Zero. */
+	__u16 reserved;
+	/* How many bytes; zero for a DMACOPY_RING_NOP. */
+	__u32 length;
+	/*
+	 * DMACOPY_RING_COPY: where to read, in bytes from the start of the buffer.
+	 * DMACOPY_RING_FILL: eight bytes, which are repeated from the first byte of the
+	 * destination on, lowest first. Zero for a DMACOPY_RING_NOP.
+	 */
+	__u64 source;
+	/*
+	 * Where to write, in bytes from the start of the buffer; zero for a DMACOPY_RING_NOP.
+	 */
+	__u64 destination;
+	/* Comes back with the completion. */
+	__u64 user_data;
+};
+
+/* How it ended. */
+struct dmacopy_completion {
+	/* The descriptor's. */
+	__u64 user_data;
+	/*
+	 * 0, or a negative error number: EINVAL (a descriptor that is none, or whose ranges are
+	 * not in the buffer or overlap), ETIMEDOUT (the engine has stalled), ENODEV (the device
+	 * has gone), ENOMEM.
+	 */
+	__s32 result;
+	/* Zero. */
+	__u32 flags;
+};
+
+/* The "type" byte of all request codes of this driver. */
+#define DMACOPY_MAGIC 0xdc
+/* Fills in an dmacopy_info: what this device is and can do. */
+#define DMACOPY_IOCTL_INFO _IOR(DMACOPY_MAGIC, 0, struct dmacopy_info)
+/* Copies within the session's buffer and waits for the completion; see dmacopy_copy. */
+#define DMACOPY_IOCTL_COPY _IOWR(DMACOPY_MAGIC, 1, struct dmacopy_copy)
+/*
+ * Has the driver take descriptors from the session's ring, and waits for completions; see
+ * dmacopy_submit.
+ */
+#define DMACOPY_IOCTL_SUBMIT _IOWR(DMACOPY_MAGIC, 2, struct dmacopy_submit)
+/* A kernel worker moves the bytes. */
+#define DMACOPY_ENGINE_SOFTWARE 0
+/* The session's buffer can be mapped with mmap(2). */
+#define DMACOPY_CAP_MMAP (1ULL << 0)
+/* write(2) and read(2) copy a stream through the engine. */
+#define DMACOPY_CAP_STREAM (1ULL << 1)
+/* DMACOPY_IOCTL_COPY is offered. */
+#define DMACOPY_CAP_COPY (1ULL << 2)
+/* There are rings, and DMACOPY_IOCTL_SUBMIT is offered. */
+#define DMACOPY_CAP_RINGS (1ULL << 3)
+
+/*
+ * Version of this ABI, reported by DMACOPY_IOCTL_INFO and by the abi_version attribute.
+ *
+ * It grows when something is added; nothing that exists ever changes its meaning.
+ */
+#define DMACOPY_ABI_VERSION 2
+
+/* The module, the platform driver and the stem of each device's name. */
+#define DMACOPY_NAME_DRIVER "dmacopy"
+/* The device-tree compatible string of a node that this driver binds to. */
+#define DMACOPY_NAME_COMPATIBLE "bringup,dmacopy"
+/*
+ * Module parameter: create a device with the software engine although no hardware asks for it.
+ */
+#define DMACOPY_NAME_PARAMETER_SOFTWARE "software"
+/* The class that the character device belongs to. */
+#define DMACOPY_NAME_CLASS "misc"
+/* Path below /proc of the human-readable summary of all devices. */
+#define DMACOPY_NAME_PROC_SUMMARY "driver/dmacopy"
+
+/* Attributes in /sys/class/misc/dmacopyN/, one value per file. */
+
+/* Read-only: DMACOPY_ABI_VERSION, decimal. */
+#define DMACOPY_NAME_ATTRIBUTE_ABI_VERSION "abi_version"
+/* Read-only: which engine moves the bytes, for example software. */
+#define DMACOPY_NAME_ATTRIBUTE_ENGINE "engine"
+/* Read-only: one of DMACOPY_NAME_STATE_*. */
+#define DMACOPY_NAME_ATTRIBUTE_STATE "state"
+/*
+ * Read-write: size in bytes of the buffer that a new session gets; a multiple of the page size.
+ */
+#define DMACOPY_NAME_ATTRIBUTE_BUFFER_BYTES "buffer_bytes"
+/* Read-write: entries of each ring that a new session gets; a power of two. */
+#define DMACOPY_NAME_ATTRIBUTE_RING_ENTRIES "ring_entries"
+/*
+ * Read-write: how long the engine may complete nothing while a transfer is there, before it
+ * counts as stalled, milliseconds.
+ */
+#define DMACOPY_NAME_ATTRIBUTE_TIMEOUT_MS "timeout_ms"
+/* Read-only: sessions that are open now. */
+#define DMACOPY_NAME_ATTRIBUTE_SESSIONS "sessions"
+/* Read-only: transfers completed since probe. */
+#define DMACOPY_NAME_ATTRIBUTE_TRANSFERS "transfers"
+/* Read-only: bytes moved by the engine since probe. */
+#define DMACOPY_NAME_ATTRIBUTE_BYTES "bytes"
+/* Read-only: transfers that failed or timed out since probe. */
+#define DMACOPY_NAME_ATTRIBUTE_ERRORS "errors"
+
+/* Values of DMACOPY_NAME_ATTRIBUTE_ENGINE. */
+
+/* A kernel worker. */
+#define DMACOPY_NAME_ENGINE_SOFTWARE "software"
+
+/* Values of DMACOPY_NAME_ATTRIBUTE_STATE and of DMACOPY_NAME_UEVENT_STATE. */
+
+/* The engine completes transfers. */
+#define DMACOPY_NAME_STATE_RUNNING "running"
+/* Nothing has completed for DMACOPY_NAME_ATTRIBUTE_TIMEOUT_MS although a transfer was there. */
+#define DMACOPY_NAME_STATE_STALLED "stalled"
+/* The engine cannot even be reset; that is tried again and again. */
+#define DMACOPY_NAME_STATE_FAILED "failed"
+
+/* Keys that the driver adds to its change uevents. */
+
+/* The engine's new state, one of DMACOPY_NAME_STATE_*. */
+#define DMACOPY_NAME_UEVENT_STATE "DMACOPY_STATE"
+/* The number of the transfer that stalled, or of the first that completed afterwards. */
+#define DMACOPY_NAME_UEVENT_SEQUENCE "DMACOPY_SEQUENCE"
+
+/* Tracepoints, in the order in which a transfer passes them. */
+
+/* The system that they belong to. */
+#define DMACOPY_NAME_TRACEPOINT_SYSTEM DMACOPY_NAME_DRIVER
+/* A transfer has been put into the queue. */
+#define DMACOPY_NAME_TRACEPOINT_SUBMIT "dmacopy_submit"
+/* The engine has taken it. */
+#define DMACOPY_NAME_TRACEPOINT_START "dmacopy_start"
+/* The engine has moved its bytes. */
+#define DMACOPY_NAME_TRACEPOINT_COMPLETE "dmacopy_complete"
+/* It has ended without that. */
+#define DMACOPY_NAME_TRACEPOINT_ERROR "dmacopy_error"
+
+/* Fields of the DMACOPY_NAME_TRACEPOINT_*s. */
+
+/* The number of the device. */
+#define DMACOPY_NAME_FIELD_DEVICE "device"
+/* The number of the session, as in dmacopy_info. */
+#define DMACOPY_NAME_FIELD_SESSION "session"
+/* The number of the transfer on its device, from 1. */
+#define DMACOPY_NAME_FIELD_SEQUENCE "sequence"
+/* Bytes to copy. */
+#define DMACOPY_NAME_FIELD_LENGTH "length"
+/*
+ * Nanoseconds since the submission; of DMACOPY_NAME_TRACEPOINT_COMPLETE and
+ * DMACOPY_NAME_TRACEPOINT_ERROR.
+ */
+#define DMACOPY_NAME_FIELD_LATENCY_NS "latency_ns"
+/* Why, as a positive error number; of DMACOPY_NAME_TRACEPOINT_ERROR. */
+#define DMACOPY_NAME_FIELD_ERRNO "errno"
+
+/* Functions for BPF programs, each from the number of a device to a count or -ENODEV. */
+
+/* As DMACOPY_NAME_ATTRIBUTE_TRANSFERS. */
+#define DMACOPY_NAME_KFUNC_TRANSFERS "dmacopy_transfers"
+/* As DMACOPY_NAME_ATTRIBUTE_BYTES. */
+#define DMACOPY_NAME_KFUNC_BYTES "dmacopy_bytes"
+/* As DMACOPY_NAME_ATTRIBUTE_ERRORS. */
+#define DMACOPY_NAME_KFUNC_ERRORS "dmacopy_errors"
+
+/* Files in debugfs, below dmacopy/dmacopyN/. For developers only: no ABI promise. */
+
+/* Read-write: Y keeps the engine from completing anything, N lets it go on. */
+#define DMACOPY_NAME_DEBUGFS_STALL "stall"
+/* Read-only: the engine's queue and counters, one name: value per line. */
+#define DMACOPY_NAME_DEBUGFS_ENGINE "engine"
+
+/* The name of the family. */
+#define DMACOPY_NETLINK_FAMILY "dmacopy"
+/* The version of the family. It grows when something is added. */
+#define DMACOPY_NETLINK_VERSION 1
+
+/* Multicast groups. */
+
+/* The events: DMACOPY_NETLINK_COMMAND_DEVICE_ADDED and those after it. */
+#define DMACOPY_NETLINK_GROUP_EVENTS "events"
+
+/* Commands. */
+
+/*
+ * Asks for the device with DMACOPY_NETLINK_ATTRIBUTE_NUMBER or, as a dump without attributes,
+ * for all; each is told by a message with this command.
+ */
+#define DMACOPY_NETLINK_COMMAND_GET_DEVICE 1
+/* Event: a device has come. */
+#define DMACOPY_NETLINK_COMMAND_DEVICE_ADDED 2
+/* Event: a device has gone, and all that it was doing has ended. */
+#define DMACOPY_NETLINK_COMMAND_DEVICE_REMOVED 3
+/* Event: a device's engine has stalled, or goes on. */
+#define DMACOPY_NETLINK_COMMAND_STATE_CHANGED 4
+
+/* Attributes. */
+
+/* u32: the device's number, N in /dev/dmacopyN. */
+#define DMACOPY_NETLINK_ATTRIBUTE_NUMBER 1
+/* String: the device's name, as in dmacopy0. */
+#define DMACOPY_NETLINK_ATTRIBUTE_NAME 2
+/* u32: the driver's DMACOPY_ABI_VERSION. */
+#define DMACOPY_NETLINK_ATTRIBUTE_ABI_VERSION 3
+/* u32: which engine moves the bytes, one of the ENGINE_ constants of DMACOPY_IOCTL_*. */
+#define DMACOPY_NETLINK_ATTRIBUTE_ENGINE 4
+/* u32: one of DMACOPY_NETLINK_STATE_*. */
+#define DMACOPY_NETLINK_ATTRIBUTE_STATE 5
+/* uint: what the device offers, the CAP_ constants of DMACOPY_IOCTL_*. */
+#define DMACOPY_NETLINK_ATTRIBUTE_CAPABILITIES 6
+/* uint: sessions that are open now. */
+#define DMACOPY_NETLINK_ATTRIBUTE_SESSIONS 7
+/* uint: transfers completed since probe. */
+#define DMACOPY_NETLINK_ATTRIBUTE_TRANSFERS 8
+/* uint: bytes moved by the engine since probe. */
+#define DMACOPY_NETLINK_ATTRIBUTE_BYTES 9
+/* uint: transfers that failed or timed out since probe. */
+#define DMACOPY_NETLINK_ATTRIBUTE_ERRORS 10
+/* uint: size in bytes of the buffer that a new session gets. */
+#define DMACOPY_NETLINK_ATTRIBUTE_BUFFER_BYTES 11
+/* uint: the longest transfer that the engine takes, in bytes. */
+#define DMACOPY_NETLINK_ATTRIBUTE_MAX_TRANSFER_BYTES 12
+/* u32: how long the engine may complete nothing while a transfer is there, milliseconds. */
+#define DMACOPY_NETLINK_ATTRIBUTE_TIMEOUT_MS 13
+/*
+ * uint, in DMACOPY_NETLINK_COMMAND_STATE_CHANGED: the number of the transfer that stalled, or
+ * of the first that completed afterwards.
+ */
+#define DMACOPY_NETLINK_ATTRIBUTE_SEQUENCE 14
+
+/* Values of DMACOPY_NETLINK_ATTRIBUTE_STATE. */
+
+/* The engine completes transfers. */
+#define DMACOPY_NETLINK_STATE_RUNNING 0
+/*
+ * Nothing has completed for DMACOPY_NETLINK_ATTRIBUTE_TIMEOUT_MS although a transfer was there.
+ */
+#define DMACOPY_NETLINK_STATE_STALLED 1
+/* The engine cannot even be reset; that is tried again and again. */
+#define DMACOPY_NETLINK_STATE_FAILED 2
+
+/*
+ * Where the indices are, in bytes from the start of the rings: each is an u32 in a cache line
+ * of its own.
+ */
+
+/* Behind the last descriptor, written by user space. */
+#define DMACOPY_RING_INDEX_SUBMISSION_TAIL 0
+/* The next completion to read, written by user space. */
+#define DMACOPY_RING_INDEX_COMPLETION_HEAD 64
+/* The next descriptor to take, written by the driver. */
+#define DMACOPY_RING_INDEX_SUBMISSION_HEAD 128
+/* Behind the last completion, written by the driver. */
+#define DMACOPY_RING_INDEX_COMPLETION_TAIL 192
+/* What all of them take. */
+#define DMACOPY_RING_INDEX_BYTES 256
+
+/* Does nothing, in its turn. */
+#define DMACOPY_RING_NOP 0
+/* Copies within the buffer. */
+#define DMACOPY_RING_COPY 1
+/* Fills a part of the buffer. */
+#define DMACOPY_RING_FILL 2
+/* The fewest entries that rings can have. */
+#define DMACOPY_RING_MIN_ENTRIES 2
+/* The most entries that rings can have. */
+#define DMACOPY_RING_MAX_ENTRIES 4096
+
+/*
+ * The rings lie behind the buffer in the same mapping, from rings_offset of struct dmacopy_info on:
+ * four indices, the descriptors, the completions. Indices wrap at 2^32. To submit, write descriptors,
+ * store SUBMISSION_TAIL behind the last of them, and call DMACOPY_IOCTL_SUBMIT. A completion is there
+ * when COMPLETION_TAIL is behind it; store COMPLETION_HEAD when it has been read.
+ */
+
+/* What rings with so many entries take, in bytes. */
+static inline __u64 dmacopy_ring_bytes(__u32 entries)
+{
+	return DMACOPY_RING_INDEX_BYTES +
+	       (__u64)entries * (sizeof(struct dmacopy_descriptor) + sizeof(struct dmacopy_completion));
+}
+
+/* The descriptor of an index, in rings with so many entries. */
+static inline struct dmacopy_descriptor *dmacopy_ring_descriptor(void *rings, __u32 entries,
+								 __u32 index)
+{
+	char *first = (char *)rings + DMACOPY_RING_INDEX_BYTES;
+
+	return (struct dmacopy_descriptor *)(void *)first + (index & (entries - 1));
+}
+
+/* The completion of an index, in rings with so many entries. */
+static inline struct dmacopy_completion *dmacopy_ring_completion(void *rings, __u32 entries,
+								 __u32 index)
+{
+	char *first = (char *)rings + DMACOPY_RING_INDEX_BYTES +
+		      entries * sizeof(struct dmacopy_descriptor);
+
+	return (struct dmacopy_completion *)(void *)first + (index & (entries - 1));
+}
+
+/* Reads an index, DMACOPY_RING_INDEX_*, and sees what was written before it was. */
+static inline __u32 dmacopy_ring_load(const void *rings, unsigned int index)
+{
+	return __atomic_load_n((const __u32 *)(const void *)((const char *)rings + index),
+			       __ATOMIC_ACQUIRE);
+}
+
+/* Writes an index, behind what was written before. */
+static inline void dmacopy_ring_store(void *rings, unsigned int index, __u32 value)
+{
+	__atomic_store_n((__u32 *)(void *)((char *)rings + index), value, __ATOMIC_RELEASE);
+}
+
+#endif
