@@ -98,7 +98,10 @@ fn what_the_emulator_changes_of_no_device_tree_is_refused() {
     let (_guard, folder) = folder_with(MINIMAL);
     std::fs::write(folder.join("emulator.dts"), "/dts-v1/;").unwrap();
     let error = Board::read(&folder).unwrap_err().to_string();
-    assert!(error.contains("no kernel.device_tree to include"), "{error}");
+    assert!(
+        error.contains("no kernel.device_tree to include"),
+        "{error}"
+    );
 }
 
 #[test]

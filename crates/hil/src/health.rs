@@ -33,7 +33,9 @@ pub fn complaints(log: &[Record]) -> Vec<&Record> {
 }
 
 fn is_complaint(text: &str) -> bool {
-    COMPLAINTS.iter().any(|start| text.contains(start))
+    // SLUB names the cache: `BUG skbuff_head_cache (Tainted: G O): Poison overwritten`.
+    let of_a_cache = text.starts_with("BUG ") && text.contains("ainted");
+    of_a_cache || COMPLAINTS.iter().any(|start| text.contains(start))
 }
 
 /// What the kernel's words during a test say about the test.
@@ -110,6 +112,7 @@ mod tests {
             "BUG: sleeping function called from invalid context at mm/slab.h:1",
             "BUG: KFENCE: use-after-free read in dmacopy_read+0x1/0x2",
             "BUG kmalloc-64 (Tainted: G O): Right Redzone overwritten",
+            "BUG skbuff_head_cache (Not tainted): Poison overwritten",
             "UBSAN: array-index-out-of-bounds in drivers/x.c:1:2",
             "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
             // As on RISC-V, arch/riscv/kernel/traps.c, and on arm64, arch/arm64/kernel/traps.c.

@@ -3,6 +3,7 @@
 //! `bringup test`: every test there is.
 
 mod checks;
+mod guards;
 mod lab;
 mod older;
 mod on_bench;

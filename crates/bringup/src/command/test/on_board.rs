@@ -11,10 +11,10 @@ use hil::suite::{self, Evidence, Setting};
 use hil::{Error, Listed, Lost, Place};
 use hil_report::{Attempt, BenchRecord, Boot, Event, Outcome, TestId};
 
-use super::on_bench;
 use super::recorder::Recorder;
 use super::summary::Counts;
 use super::tested::Tested;
+use super::{guards, on_bench};
 use crate::benches::Chosen;
 use crate::emulation::{self, Content};
 use crate::failure::Result;
@@ -161,6 +161,49 @@ impl Session<'_> {
         for binary in &self.run.programs.tests {
             counts = counts.plus(self.suite(binary)?);
         }
+        // A kernel that is not ours to start has not been told to check its memory.
+        let is_ours = self.chosen.description.is_none();
+        let anything = counts != Counts::default();
+        if is_ours && (anything || is_wanted_name(guards::NAME, self.run.filters)) {
+            counts = counts.plus(self.guards()?);
+        }
+        Ok(counts)
+    }
+
+    /// Whether the checks of memory that the board was booted with are on and have found nothing.
+    fn guards(&mut self) -> std::result::Result<Counts, Error> {
+        let agent = self.agent("the board was lost in the last test")?;
+        let (started, begun) = (SystemTime::now(), Instant::now());
+        let faults = guards::faults(&agent);
+        let outcome = match faults.first() {
+            None => Outcome::Passed,
+            Some(first) => Outcome::Failed {
+                reason: first.clone(),
+            },
+        };
+        let mut attempt = Attempt::new(started, begun.elapsed(), outcome);
+        attempt.output = faults.join("\n");
+        let id = TestId {
+            bench: Some(self.chosen.name.clone()),
+            suite: guards::SUITE.to_owned(),
+            name: guards::NAME.to_owned(),
+            place: hil_report::Place::Target,
+        };
+        let passed = attempt.passed();
+        let verdict = if passed { "ok" } else { "FAILED" };
+        let text = if passed {
+            String::new()
+        } else {
+            failure_text(&id.name, &attempt)
+        };
+        self.run.recorder.add(Event::TestFinished { id, attempt });
+        let counts = Counts::one(passed);
+        anstream::println!(
+            "\n     Looking at the kernel of {}\ntest {} ... {verdict}\n{text}\n{}",
+            self.chosen.name,
+            guards::NAME,
+            counts.line()
+        );
         Ok(counts)
     }
 
