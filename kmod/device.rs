@@ -8,7 +8,7 @@
 //! [`Device::shut_down`] it is *gone*: the queue takes nothing more, the engine has come to rest,
 //! and whatever a session asks for is answered with `ENODEV`.
 //!
-//! DMA memory does not outlive the binding. A session has it as long as its file is open and the
+//! DMA memory does not outlive the binding, and nor does what the device has of other memory. A session has it as long as its file is open and the
 //! device is bound, and frees it in [`Session::close`] or, at the latest, in `shut_down`: a session
 //! is in `sessions` until it has done so, and none is added after the queue has been closed.
 //!
@@ -23,12 +23,15 @@
 //!    revoked
 //! 5. `Session::stream`
 //! 6. `Session::rings`
-//! 7. `RevocableMemory::state`, the lock of a buffer
-//! 8. `Binding::is_bound`
+//! 7. `Session::buffers`
+//! 8. the lock of a buffer: `RevocableMemory::state`, of one at a time; `CachedMemory::mapped` or
+//!    `ImportedMemory::state`, of one at a time, in the former if at all
+//! 9. `Binding::is_bound`
+//! 10. the lock of a dma-buf and those of whoever exports it; of our exports, `Exported::mappings`
 //!
 //! `Queue::recovery` comes before `Health::announced`, that before `Queue::inner`, and
-//! `Queue::inner` after all others, with no lock taken while it is held. The watchdog and the
-//! engine's worker take `recovery`, `announced`, `stream`, `rings`, `state` and `inner`, so they are
+//! `Queue::inner` after all others but number 10, with no lock taken while it is held. The watchdog
+//! and the engine's worker take `recovery`, `announced`, `stream`, `rings`, `state` and `inner`, so they are
 //! waited for with at most `sessions` and what comes before that held.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.

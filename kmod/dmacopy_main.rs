@@ -19,6 +19,7 @@ use kernel::{
 mod name;
 
 mod bpf;
+mod buffers;
 mod chardev;
 mod debugfs;
 mod device;
@@ -107,6 +108,7 @@ module! {
     authors: ["bringup"],
     description: "DMA copy engine",
     license: "GPL",
+    imports_ns: ["DMA_BUF"],
     params: {
         software: bool {
             default: true,

@@ -11,8 +11,14 @@ use core::{
 };
 
 use kernel::{
+    dma::DataDirection,
+    fs::file::{
+        flags::O_CLOEXEC,
+        FileDescriptorReservation, //
+    },
     ioctl::{
         _IOR,
+        _IOW,
         _IOWR, //
     },
     prelude::*,
@@ -26,13 +32,20 @@ use kernel::{
 
 use crate::{
     session::Session,
+    sys::streaming::Side,
     uapi::{
         self,
         ioctl::{
             Copy,
+            CreateBuffer,
+            ExportBuffer,
+            FreeBuffer,
+            ImportBuffer,
             Info,
-            Submit, //
-        }, //
+            Submit,
+            Sync, //
+        },
+        ring::Work, //
     }, //
 };
 
@@ -41,17 +54,29 @@ const _: () = {
     assert!(uapi::ioctl::INFO == _IOR::<Info>(MAGIC, 0));
     assert!(uapi::ioctl::COPY == _IOWR::<Copy>(MAGIC, 1));
     assert!(uapi::ioctl::SUBMIT == _IOWR::<Submit>(MAGIC, 2));
+    assert!(uapi::ioctl::CREATE_BUFFER == _IOWR::<CreateBuffer>(MAGIC, 16));
+    assert!(uapi::ioctl::IMPORT_BUFFER == _IOWR::<ImportBuffer>(MAGIC, 17));
+    assert!(uapi::ioctl::EXPORT_BUFFER == _IOWR::<ExportBuffer>(MAGIC, 18));
+    assert!(uapi::ioctl::FREE_BUFFER == _IOW::<FreeBuffer>(MAGIC, 19));
+    assert!(uapi::ioctl::SYNC == _IOW::<Sync>(MAGIC, 20));
 };
 
 const INFO: u32 = uapi::ioctl::command(uapi::ioctl::INFO);
 const COPY: u32 = uapi::ioctl::command(uapi::ioctl::COPY);
 const SUBMIT: u32 = uapi::ioctl::command(uapi::ioctl::SUBMIT);
+const CREATE_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::CREATE_BUFFER);
+const IMPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::IMPORT_BUFFER);
+const EXPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::EXPORT_BUFFER);
+const FREE_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::FREE_BUFFER);
+const SYNC: u32 = uapi::ioctl::command(uapi::ioctl::SYNC);
 
 /// What each device offers.
 pub(crate) const CAPABILITIES: u64 = uapi::ioctl::CAP_MMAP
     | uapi::ioctl::CAP_STREAM
     | uapi::ioctl::CAP_COPY
-    | uapi::ioctl::CAP_RINGS;
+    | uapi::ioctl::CAP_RINGS
+    | uapi::ioctl::CAP_BUFFERS
+    | uapi::ioctl::CAP_DMA_BUF;
 
 /// Carries out one command.
 pub(crate) fn dispatch(
@@ -74,6 +99,20 @@ pub(crate) fn dispatch(
             let (reader, writer) = argument.reader_writer();
             submit(session, reader, writer)?;
         }
+        CREATE_BUFFER => {
+            let (reader, writer) = argument.reader_writer();
+            create_buffer(&session, reader, writer)?;
+        }
+        IMPORT_BUFFER => {
+            let (reader, writer) = argument.reader_writer();
+            import_buffer(&session, reader, writer)?;
+        }
+        EXPORT_BUFFER => {
+            let (reader, writer) = argument.reader_writer();
+            export_buffer(&session, reader, writer)?;
+        }
+        FREE_BUFFER => free_buffer(&session, argument.reader())?,
+        SYNC => sync(&session, argument.reader())?,
         _ => return Err(ENOTTY),
     }
     Ok(0)
@@ -109,24 +148,26 @@ fn copy(
     if copy.flags != 0 || copy.reserved != 0 {
         return Err(EINVAL);
     }
-    // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-    let buffer_bytes = session.buffer_bytes() as u64;
-    uapi::transfer::check_copy(
-        copy.source_offset,
-        copy.destination_offset,
-        copy.length,
-        buffer_bytes,
-    )
+    let ends = session.ends(copy.source_buffer, copy.destination_buffer)?;
+    let (source, destination, length) = (copy.source_offset, copy.destination_offset, copy.length);
+    let (from, to) = (ends.source_bytes(), ends.destination_bytes());
+    if copy.source_buffer == copy.destination_buffer {
+        uapi::transfer::check_copy(source, destination, length, to)
+    } else {
+        uapi::transfer::check_copy_between(source, from, destination, to, length)
+    }
     .map_err(|_| EINVAL)?;
-    if copy.length > session.device().engine().max_transfer_bytes() {
+    if length > session.device().engine().max_transfer_bytes() {
         return Err(EINVAL);
     }
 
-    let (sequence, duration) = session.copy(
-        usize::try_from(copy.source_offset)?,
-        usize::try_from(copy.destination_offset)?,
-        usize::try_from(copy.length)?,
-    )?;
+    let work = Work::Copy {
+        source,
+        destination,
+        length,
+    };
+    let request = ends.request(work)?.ok_or(EINVAL)?;
+    let (sequence, duration) = session.transfer(request)?;
     copy.sequence = sequence;
     copy.duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(0);
     put(writer, &copy)
@@ -144,6 +185,90 @@ fn submit(
     }
     submit.taken = session.submit(submit.count, submit.wait)?;
     put(writer, &submit)
+}
+
+fn create_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+    let mut create: CreateBuffer = get(reader)?;
+    if create.flags != 0 || create.buffer != 0 {
+        return Err(EINVAL);
+    }
+    let number = session.create_buffer(create.bytes)?;
+    create.buffer = number.into();
+    put(writer, &create).inspect_err(|_| unknown(session, number))
+}
+
+fn import_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+    let mut import: ImportBuffer = get(reader)?;
+    let others = [import.flags, import.buffer, import.reserved];
+    if others != [0; 3] || import.bytes != 0 {
+        return Err(EINVAL);
+    }
+    let (number, bytes) = session.import_buffer(import.fd)?;
+    (import.buffer, import.bytes) = (number.into(), bytes);
+    put(writer, &import).inspect_err(|_| unknown(session, number))
+}
+
+/// Gives a buffer up whose number nobody has been told.
+fn unknown(session: &Session, number: u8) {
+    // It is not there any more only when another thread has guessed its number.
+    let _ = session.free_buffer(number);
+}
+
+fn export_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+    let mut export: ExportBuffer = get(reader)?;
+    if export.flags != 0 || export.fd != 0 || export.reserved != 0 {
+        return Err(EINVAL);
+    }
+    let dma_buf = session.numbered(number(export.buffer)?)?.export()?;
+    let descriptor = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
+    export.fd = i32::try_from(descriptor.reserved_fd())?;
+    put(writer, &export)?;
+    // Last, because it cannot be taken back.
+    descriptor.fd_install(dma_buf.into_file());
+    Ok(())
+}
+
+fn free_buffer(session: &Session, reader: UserSliceReader) -> Result {
+    let free: FreeBuffer = get(reader)?;
+    if free.flags != 0 {
+        return Err(EINVAL);
+    }
+    session.free_buffer(number(free.buffer)?)
+}
+
+fn sync(session: &Session, reader: UserSliceReader) -> Result {
+    let sync: Sync = get(reader)?;
+    if sync.flags != 0 || sync.length == 0 {
+        return Err(EINVAL);
+    }
+    let direction = match sync.direction {
+        uapi::ioctl::DIRECTION_TO_DEVICE => DataDirection::ToDevice,
+        uapi::ioctl::DIRECTION_FROM_DEVICE => DataDirection::FromDevice,
+        uapi::ioctl::DIRECTION_BIDIRECTIONAL => DataDirection::Bidirectional,
+        _ => return Err(EINVAL),
+    };
+    let side = match sync.side {
+        uapi::ioctl::SYNC_FOR_CPU => Side::Cpu,
+        uapi::ioctl::SYNC_FOR_DEVICE => Side::Device,
+        _ => return Err(EINVAL),
+    };
+    let number = number(sync.buffer)?;
+    // The same buffer as the one that is checked.
+    let ends = session.ends(number, number)?;
+    if !uapi::transfer::within(sync.offset, sync.length, ends.destination_bytes()) {
+        return Err(EINVAL);
+    }
+    let start = usize::try_from(sync.offset)?;
+    ends.pass(
+        start..start + usize::try_from(sync.length)?,
+        direction,
+        side,
+    )
+}
+
+/// The number of a buffer, if it can be one.
+fn number(number: u32) -> Result<u8> {
+    u8::try_from(number).map_err(|_| EINVAL)
 }
 
 /// Reads a structure of which the caller may know less or more than we do, as

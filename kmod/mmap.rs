@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `mmap(2)`: the session's buffer, from offset 0 on, and its rings behind it.
+//! `mmap(2)`: the session's buffer, from offset 0 on, its rings behind it, and far behind those
+//! its other buffers, by their numbers.
 
 use kernel::{
     mm::virt::{
@@ -12,10 +13,16 @@ use kernel::{
 
 use crate::{
     session::Session,
-    uapi::transfer, //
+    uapi::{
+        ioctl::map_offset,
+        transfer, //
+    }, //
 };
 
-/// Maps a part of the session's buffer and rings.
+/// How far the buffers are apart.
+const STRIDE: u64 = map_offset(1);
+
+/// Maps a part of a buffer of the session, or of its rings.
 ///
 /// A private mapping is refused, since its writes would not reach the engine, and so is an
 /// executable one.
@@ -29,7 +36,8 @@ pub(crate) fn map(session: &Session, area: &VmaNew, offset: u64) -> Result {
         return Err(EINVAL);
     }
 
-    let buffer = session.buffer();
+    let number = u8::try_from(offset / STRIDE).map_err(|_| EINVAL)?;
+    let (buffer, offset) = (session.numbered(number)?, offset % STRIDE);
     // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
     let (length, buffer_bytes) = ((area.end() - area.start()) as u64, buffer.bytes() as u64);
     if !transfer::within(offset, length, buffer_bytes) {
@@ -41,5 +49,5 @@ pub(crate) fn map(session: &Session, area: &VmaNew, offset: u64) -> Result {
     area.set_dontcopy();
     area.set_dontexpand();
     area.set_dontdump();
-    buffer.map(area)
+    buffer.map(area, usize::try_from(offset)?)
 }

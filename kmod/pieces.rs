@@ -57,8 +57,13 @@ impl Pieces<'_> {
         length = min(length, destination.length);
         let source = match request.source {
             Source::Pattern(_) => None,
-            Source::Offset(offset) => {
-                let source = request.buffer.segment(offset + self.done)?;
+            Source::Offset(offset) => Some((&request.buffer, offset)),
+            Source::Buffer(ref buffer, offset) => Some((buffer, offset)),
+        };
+        let source = match source {
+            None => None,
+            Some((buffer, offset)) => {
+                let source = buffer.segment(offset + self.done)?;
                 length = min(length, source.length);
                 Some(source.address)
             }

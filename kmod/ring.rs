@@ -25,17 +25,12 @@ use kernel::{
 use crate::{
     session::Session,
     sys::shared::Shared,
-    transfer::{
-        Request,
-        Source,
-        Transfer, //
-    },
+    transfer::Transfer,
     uapi::ring::{
         self,
         index,
         Completion,
-        Descriptor,
-        Work, //
+        Descriptor, //
     }, //
 };
 
@@ -236,33 +231,12 @@ impl Session {
 
     /// Checks a descriptor and queues what it asks for, if that is anything.
     fn begin(self: ArcBorrow<'_, Self>, descriptor: &Descriptor) -> Result<Option<Arc<Transfer>>> {
-        // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-        let buffer_bytes = self.buffer_bytes() as u64;
+        let ends = self.ends(descriptor.source_buffer, descriptor.destination_buffer)?;
         let most = self.device().engine().max_transfer_bytes();
-        let work = ring::check(descriptor, buffer_bytes, most).map_err(|_| EINVAL)?;
-        let (source, destination, length) = match work {
-            Work::Nop => return Ok(None),
-            Work::Copy {
-                source,
-                destination,
-                length,
-            } => (
-                Source::Offset(usize::try_from(source)?),
-                destination,
-                length,
-            ),
-            Work::Fill {
-                pattern,
-                destination,
-                length,
-            } => (Source::Pattern(pattern), destination, length),
-        };
-        let request = Request {
-            session: self.number(),
-            buffer: self.buffer().clone(),
-            source,
-            destination: usize::try_from(destination)?,
-            length: usize::try_from(length)?,
+        let (from, to) = (ends.source_bytes(), ends.destination_bytes());
+        let work = ring::check(descriptor, from, to, most).map_err(|_| EINVAL)?;
+        let Some(request) = ends.request(work)? else {
+            return Ok(None);
         };
         let transfer = self.submit_transfer(request)?;
         Ok(Some(transfer))

@@ -21,6 +21,7 @@ use kernel::{
 };
 
 use crate::{
+    buffers::Buffers,
     device::Device,
     dma::Buffer,
     lane::Lane,
@@ -36,7 +37,6 @@ use crate::{
     transfer::{
         Observer,
         Request,
-        Source,
         Transfer, //
     },
     uapi::ring, //
@@ -55,6 +55,8 @@ pub(crate) struct Session {
     buffer_bytes: usize,
     /// The buffer, and the rings behind it.
     buffer: Buffer,
+    #[pin]
+    buffers: Mutex<Buffers>,
     stream_area: Buffer,
     #[pin]
     stream: Mutex<Stream>,
@@ -81,6 +83,7 @@ impl Session {
                 lane: device.queue().lane()?,
                 buffer_bytes,
                 buffer: Buffer::new(device.binding(), area_bytes)?,
+                buffers <- new_mutex!(Buffers::new()),
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
                 stream <- new_mutex!(Stream::new()?),
                 rings <- new_mutex!(Rings::new(ring_entries)),
@@ -99,6 +102,7 @@ impl Session {
         self.end_rings();
         self.buffer.free(file);
         self.stream_area.free(file);
+        self.revoke_buffers();
         // Last, so that otherwise `Device::shut_down` frees the memory, or waits until it is.
         self.device.remove_session(self.number);
     }
@@ -109,6 +113,7 @@ impl Session {
     pub(crate) fn revoke(&self) {
         self.buffer.revoke();
         self.stream_area.revoke();
+        self.revoke_buffers();
     }
 
     /// The session's number, unique as long as the module is loaded.
@@ -145,6 +150,11 @@ impl Session {
         &self.buffer
     }
 
+    /// The buffers with other numbers than 0.
+    pub(crate) fn buffers(&self) -> &Mutex<Buffers> {
+        &self.buffers
+    }
+
     /// The memory that the stream goes through.
     pub(crate) fn stream_area(&self) -> &Buffer {
         &self.stream_area
@@ -172,23 +182,11 @@ impl Session {
         self.changed.notify_all();
     }
 
-    /// Copies within the buffer and waits for the completion.
+    /// Has the engine do what has been checked, and waits for the completion.
     ///
-    /// Returns the transfer's number and how long it took. The caller has checked the ranges.
-    pub(crate) fn copy(
-        self: ArcBorrow<'_, Self>,
-        source: usize,
-        destination: usize,
-        length: usize,
-    ) -> Result<(u64, Delta)> {
-        self.buffer.allocate()?;
-        let request = Request {
-            session: self.number,
-            buffer: self.buffer.clone(),
-            source: Source::Offset(source),
-            destination,
-            length,
-        };
+    /// Returns the transfer's number and how long it took.
+    pub(crate) fn transfer(self: ArcBorrow<'_, Self>, request: Request) -> Result<(u64, Delta)> {
+        request.allocate()?;
         let transfer = self.submit_transfer(request)?;
 
         let mut guard = self.stream.lock();
@@ -198,7 +196,7 @@ impl Session {
             }
             if self.changed.wait_interruptible(&mut guard) {
                 drop(guard);
-                // The ranges do not overlap, so the copy can be started again.
+                // A copy's ranges do not overlap, so it can be started again.
                 if self
                     .device
                     .queue()

@@ -33,19 +33,20 @@ use crate::{
 };
 
 /// Where the bytes of a transfer come from.
-#[derive(Clone, Copy)]
 pub(crate) enum Source {
     /// From the same buffer, in bytes from its start.
     Offset(usize),
+    /// From another buffer, in bytes from its start.
+    Buffer(Buffer, usize),
     /// These, repeated.
     Pattern([u8; 8]),
 }
 
-/// What is to be moved, within one buffer.
+/// What is to be moved, within one buffer or from another one.
 pub(crate) struct Request {
     /// The number of the session that wants it.
     pub(crate) session: u64,
-    /// The memory to move in.
+    /// The memory to write to.
     pub(crate) buffer: Buffer,
     /// Where to read.
     pub(crate) source: Source,

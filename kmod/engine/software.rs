@@ -18,7 +18,6 @@ use crate::{
     device::MAX_BUFFER_BYTES,
     queue::Queue,
     sys::workqueue::Workqueue,
-    transfer::Source,
     uapi::{
         ioctl::ENGINE_SOFTWARE,
         names, //
@@ -96,11 +95,7 @@ impl WorkItem for Worker {
     fn run(this: Arc<Worker>) {
         while let Some(transfer) = this.queue.take() {
             let request = transfer.request();
-            let (buffer, destination) = (&request.buffer, request.destination);
-            let result = match request.source {
-                Source::Offset(source) => buffer.copy_within(source, destination, request.length),
-                Source::Pattern(pattern) => buffer.fill(destination, request.length, pattern),
-            };
+            let result = request.move_by_processor(0, request.length);
             this.queue.complete(&transfer, result);
         }
     }

@@ -6,9 +6,7 @@
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use core::{
-    cmp::min,
     mem,
-    ops::Range,
     ptr::NonNull, //
 };
 
@@ -140,57 +138,15 @@ impl RevocableMemory {
         f(state.memory(&self.binding, self.bytes)?)
     }
 
-    /// Copies `length` bytes from offset `source` to offset `destination`.
-    pub(crate) fn copy_within(&self, source: usize, destination: usize, length: usize) -> Result {
-        let source: Range<usize> = source..source.checked_add(length).ok_or(EINVAL)?;
-        let destination: Range<usize> =
-            destination..destination.checked_add(length).ok_or(EINVAL)?;
+    /// Where the device finds the byte at `offset`, and how many bytes are contiguous from there on.
+    /// It is valid until the memory is revoked or freed.
+    pub(crate) fn segment(&self, offset: usize) -> Result<(u64, usize)> {
         self.access(|memory| {
-            if source.end > memory.size() || destination.end > memory.size() {
-                return Err(EINVAL);
-            }
-
-            let bytes = memory.as_mut_ptr().cast::<u8>();
-            // SAFETY: `source.start` has just been checked to lie within the allocation or at its
-            // end.
-            let from = unsafe { bytes.add(source.start) };
-            // SAFETY: Likewise for `destination.start`.
-            let to = unsafe { bytes.add(destination.start) };
-            // SAFETY: Both ranges have just been checked to lie within the allocation, which is
-            // valid as long as `memory` is borrowed; they may overlap. User space may write to the
-            // memory at the same time. That makes its contents arbitrary, but it is no data race in
-            // the memory model of the kernel, which `memmove` belongs to: it is opaque to the
-            // compiler.
-            unsafe { bindings::memmove(to.cast(), from.cast_const().cast(), length) };
-            Ok(())
-        })
-    }
-
-    /// Writes `pattern`, repeated, to `length` bytes from offset `destination` on.
-    pub(crate) fn fill(&self, destination: usize, length: usize, pattern: [u8; 8]) -> Result {
-        let end = destination.checked_add(length).ok_or(EINVAL)?;
-        self.access(|memory| {
-            if end > memory.size() {
-                return Err(EINVAL);
-            }
-
-            // SAFETY: `destination` has just been checked to lie within the allocation or at its
-            // end.
-            let to = unsafe { memory.as_mut_ptr().cast::<u8>().add(destination) };
-            let first = min(length, pattern.len());
-            // SAFETY: The range has just been checked to lie within the allocation, which is valid
-            // as long as `memory` is borrowed. As to user space, see `copy_within`.
-            unsafe { bindings::memcpy(to.cast(), pattern.as_ptr().cast(), first) };
-            // What has been written is a whole number of patterns, until the last piece.
-            let mut written = first;
-            while written < length {
-                let piece = min(written, length - written);
-                // SAFETY: `written + piece` is at most `length`, and the two ranges do not overlap,
-                // as `piece` is at most `written`. As to user space, see `copy_within`.
-                unsafe { bindings::memcpy(to.add(written).cast(), to.cast_const().cast(), piece) };
-                written += piece;
-            }
-            Ok(())
+            let length = memory.size().checked_sub(offset).filter(|&left| left > 0);
+            // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
+            // OVERFLOW: All of the memory has addresses, and `offset` lies in it, or is refused.
+            let address = dma_address(memory) + offset as u64;
+            Ok((address, length.ok_or(EINVAL)?))
         })
     }
 

@@ -8,21 +8,26 @@
 
 pub(crate) mod attribute;
 pub(crate) mod binding;
+pub(crate) mod cached;
 #[macro_use]
 pub(crate) mod compat;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
+pub(crate) mod dma_buf;
 pub(crate) mod kfunc;
 pub(crate) mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod module_data;
 pub(crate) mod netlink;
+pub(crate) mod pages;
 pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;
 pub(crate) mod rcu;
 pub(crate) mod shared;
+pub(crate) mod streaming;
 pub(crate) mod tracepoint;
+pub(crate) mod window;
 pub(crate) mod workqueue;
 
 use kernel::{

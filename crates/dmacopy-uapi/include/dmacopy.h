@@ -35,13 +35,13 @@ struct dmacopy_info {
 };
 
 /*
- * One copy within the session's buffer, the argument of DMACOPY_IOCTL_COPY.
+ * One copy within or between buffers of the session, the argument of DMACOPY_IOCTL_COPY.
  *
- * Both ranges lie within the buffer and do not overlap. The call returns when the engine has
- * completed the transfer. Errors: EINVAL (a range outside of the buffer, an overlap, a length
- * of zero, an unknown flag or a reserved field that is not zero), ETIMEDOUT (the engine has
- * completed nothing for the length of the timeout_ms attribute), ENODEV (the device is gone),
- * EINTR.
+ * Both ranges lie within their buffer and, if that is the same one, do not overlap. The call
+ * returns when the engine has completed the transfer. Errors: EINVAL (a buffer that is none, a
+ * range outside of it, an overlap, a length of zero, an unknown flag or a reserved field that
+ * is not zero), ETIMEDOUT (the engine has completed nothing for the length of the timeout_ms
+ * attribute), ENODEV (the device is gone), EINTR.
  */
 struct dmacopy_copy {
 	/* Where to read, in bytes from the start of the buffer. */
@@ -52,8 +52,12 @@ struct dmacopy_copy {
 	__u64 length;
 	/* Zero; no flag is defined. */
 	__u32 flags;
+	/* The number of the buffer to read from; 0 is the one that each session has. */
+	__u8 source_buffer;
+	/* The number of the buffer to write to. */
+	__u8 destination_buffer;
 	/* Zero. */
-	__u32 reserved;
+	__u16 reserved;
 	/* Returned: the transfer's number on this device, counted from 1. */
 	__u64 sequence;
 	/* Returned: from submission to completion, in nanoseconds of CLOCK_MONOTONIC. */
@@ -80,14 +84,118 @@ struct dmacopy_submit {
 	__u32 taken;
 };
 
+/*
+ * A buffer of ordinary, cached memory, the argument of DMACOPY_IOCTL_CREATE_BUFFER.
+ *
+ * It is zero, and mmap(2) maps it cached, from 2^32 times its number on. What a program writes
+ * there the engine sees after a DMACOPY_IOCTL_SYNC, and the other way round. The memory stays
+ * as long as it is mapped, also when the device goes. Errors: EINVAL (a size of zero or not in
+ * whole pages, a flag, or a field that is not zero), ENOSPC (the session has
+ * DMACOPY_MAX_BUFFERS), ENOMEM, ENODEV.
+ */
+struct dmacopy_create_buffer {
+	/*
+	 * Its size in bytes: whole pages, at most as much as a session's first buffer can have.
+	 */
+	__u64 bytes;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Returned: its number. Zero when passed in. */
+	__u32 buffer;
+};
+
+/*
+ * The memory of a dma-buf as a buffer, the argument of DMACOPY_IOCTL_IMPORT_BUFFER.
+ *
+ * The dma-buf is attached to the device and kept until the buffer is given up, the file is
+ * closed or the device goes. It is mapped by its own file, not by the session's. Errors: EBADF,
+ * EINVAL (not a dma-buf, a flag, or a field that is not zero), ENOSPC (the session has
+ * DMACOPY_MAX_BUFFERS), what the exporter returns, ENOMEM, ENODEV.
+ */
+struct dmacopy_import_buffer {
+	/* The file descriptor of the dma-buf. */
+	__s32 fd;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Returned: its size. Zero when passed in. */
+	__u64 bytes;
+	/* Returned: its number. Zero when passed in. */
+	__u32 buffer;
+	/* Zero. */
+	__u32 reserved;
+};
+
+/*
+ * A dma-buf of a buffer's memory, the argument of DMACOPY_IOCTL_EXPORT_BUFFER.
+ *
+ * The memory stays as long as there is a file descriptor or a mapping of the dma-buf, or a
+ * device that has attached it, also when the session ends and when the device goes. Of an
+ * imported buffer, it is the dma-buf itself. Errors: EINVAL (a buffer that is none, or number
+ * 0, whose memory belongs to the device; a flag, or a field that is not zero), EMFILE, ENOMEM,
+ * ENODEV.
+ */
+struct dmacopy_export_buffer {
+	/* The number of the buffer. */
+	__u32 buffer;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Returned: the file descriptor, with FD_CLOEXEC. Zero when passed in. */
+	__s32 fd;
+	/* Zero. */
+	__u32 reserved;
+};
+
+/*
+ * Which buffer to give up, the argument of DMACOPY_IOCTL_FREE_BUFFER.
+ *
+ * Its number is free at once. Transfers that use it are still completed, and mappings and
+ * dma-bufs of it keep their memory. Errors: EINVAL (a buffer that is none, number 0, a flag),
+ * ENODEV.
+ */
+struct dmacopy_free_buffer {
+	/* The number of the buffer. */
+	__u32 buffer;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+};
+
+/*
+ * Which part of a buffer passes from one side to the other, the argument of DMACOPY_IOCTL_SYNC.
+ *
+ * For the device, before a transfer reads or overwrites what the program has written; for the
+ * processor, before the program reads what a transfer has written. Of number 0, which is
+ * coherent, nothing has to be done; of an imported buffer it is done for all of it. Errors:
+ * EINVAL (a buffer that is none, a range outside of it, a length of zero, an unknown direction,
+ * side or flag), what the exporter returns, ENODEV.
+ */
+struct dmacopy_sync {
+	/* Where the part begins, in bytes from the start of the buffer. */
+	__u64 offset;
+	/* How many bytes. */
+	__u64 length;
+	/* The number of the buffer. */
+	__u32 buffer;
+	/* Who has written or will write: one of the DIRECTION_ constants. */
+	__u32 direction;
+	/* Whose turn it is now: DMACOPY_SYNC_FOR_CPU or DMACOPY_SYNC_FOR_DEVICE. */
+	__u32 side;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+};
+
 /* What is to be done. */
 struct dmacopy_descriptor {
 	/* DMACOPY_RING_NOP, DMACOPY_RING_COPY or DMACOPY_RING_FILL. */
 	__u8 opcode;
 	/* Zero; no flag is defined. */
 	__u8 flags;
-	/* Zero. */
-	__u16 reserved;
+	/*
+	 * DMACOPY_RING_COPY: the number of the buffer to read from; 0 is the one that each
+	 * session has. Else zero.
+	 */
+	__u8 source_buffer;
+	/* The number of the buffer to write to; zero for a DMACOPY_RING_NOP. */
+	__u8 destination_buffer;
 	/* How many bytes; zero for a DMACOPY_RING_NOP. */
 	__u32 length;
 	/*
@@ -110,8 +218,8 @@ struct dmacopy_completion {
 	__u64 user_data;
 	/*
 	 * 0, or a negative error number: EINVAL (a descriptor that is none, or whose ranges are
-	 * not in the buffer or overlap), ETIMEDOUT (the engine has stalled), ENODEV (the device
-	 * has gone), ENOMEM.
+	 * not in their buffers or overlap), ETIMEDOUT (the engine has stalled), ENODEV (the
+	 * device has gone), ENOMEM.
 	 */
 	__s32 result;
 	/* Zero. */
@@ -129,6 +237,16 @@ struct dmacopy_completion {
  * dmacopy_submit.
  */
 #define DMACOPY_IOCTL_SUBMIT _IOWR(DMACOPY_MAGIC, 2, struct dmacopy_submit)
+/* Makes a cached buffer; see dmacopy_create_buffer. */
+#define DMACOPY_IOCTL_CREATE_BUFFER _IOWR(DMACOPY_MAGIC, 16, struct dmacopy_create_buffer)
+/* Makes the memory of a dma-buf a buffer of the session; see dmacopy_import_buffer. */
+#define DMACOPY_IOCTL_IMPORT_BUFFER _IOWR(DMACOPY_MAGIC, 17, struct dmacopy_import_buffer)
+/* Makes a dma-buf of a buffer of the session; see dmacopy_export_buffer. */
+#define DMACOPY_IOCTL_EXPORT_BUFFER _IOWR(DMACOPY_MAGIC, 18, struct dmacopy_export_buffer)
+/* Gives a buffer of the session up; see dmacopy_free_buffer. */
+#define DMACOPY_IOCTL_FREE_BUFFER _IOW(DMACOPY_MAGIC, 19, struct dmacopy_free_buffer)
+/* Makes what one side has written to a buffer visible to the other; see dmacopy_sync. */
+#define DMACOPY_IOCTL_SYNC _IOW(DMACOPY_MAGIC, 20, struct dmacopy_sync)
 /* A kernel worker moves the bytes. */
 #define DMACOPY_ENGINE_SOFTWARE 0
 /* The session's buffer can be mapped with mmap(2). */
@@ -139,13 +257,34 @@ struct dmacopy_completion {
 #define DMACOPY_CAP_COPY (1ULL << 2)
 /* There are rings, and DMACOPY_IOCTL_SUBMIT is offered. */
 #define DMACOPY_CAP_RINGS (1ULL << 3)
+/*
+ * One can DMACOPY_IOCTL_CREATE_BUFFER, DMACOPY_IOCTL_FREE_BUFFER and DMACOPY_IOCTL_SYNC, and
+ * transfers name buffers.
+ */
+#define DMACOPY_CAP_BUFFERS (1ULL << 8)
+/* One can DMACOPY_IOCTL_IMPORT_BUFFER and DMACOPY_IOCTL_EXPORT_BUFFER. */
+#define DMACOPY_CAP_DMA_BUF (1ULL << 9)
+/* The program writes, transfers read. */
+#define DMACOPY_DIRECTION_TO_DEVICE 1
+/* Transfers write, the program reads. */
+#define DMACOPY_DIRECTION_FROM_DEVICE 2
+/* Both write. */
+#define DMACOPY_DIRECTION_BIDIRECTIONAL 3
+/* The program accesses it next. */
+#define DMACOPY_SYNC_FOR_CPU 1
+/* Transfers access it next. */
+#define DMACOPY_SYNC_FOR_DEVICE 2
+/*
+ * The most buffers that a session can have besides number 0. Their numbers fit into eight bits.
+ */
+#define DMACOPY_MAX_BUFFERS 255
 
 /*
  * Version of this ABI, reported by DMACOPY_IOCTL_INFO and by the abi_version attribute.
  *
  * It grows when something is added; nothing that exists ever changes its meaning.
  */
-#define DMACOPY_ABI_VERSION 2
+#define DMACOPY_ABI_VERSION 3
 
 /* The module, the platform driver and the stem of each device's name. */
 #define DMACOPY_NAME_DRIVER "dmacopy"
@@ -343,9 +482,9 @@ struct dmacopy_completion {
 
 /* Does nothing, in its turn. */
 #define DMACOPY_RING_NOP 0
-/* Copies within the buffer. */
+/* Copies within a buffer, or from one to another. */
 #define DMACOPY_RING_COPY 1
-/* Fills a part of the buffer. */
+/* Fills a part of a buffer. */
 #define DMACOPY_RING_FILL 2
 /* The fewest entries that rings can have. */
 #define DMACOPY_RING_MIN_ENTRIES 2

@@ -58,8 +58,20 @@ fn listing() -> Result<String, std::fmt::Error> {
     constants!(text, "{}": ABI_VERSION);
     constants!(text, "{:#x}": ioctl::MAGIC);
     constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT);
+    constants!(text, "{:#010x}": ioctl::CREATE_BUFFER, ioctl::IMPORT_BUFFER, ioctl::EXPORT_BUFFER);
+    constants!(text, "{:#010x}": ioctl::FREE_BUFFER, ioctl::SYNC);
     constants!(text, "{}": ioctl::ENGINE_SOFTWARE);
     constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS);
+    constants!(text, "{:#x}": ioctl::CAP_BUFFERS, ioctl::CAP_DMA_BUF);
+    constants!(
+        text, "{}":
+        ioctl::DIRECTION_TO_DEVICE,
+        ioctl::DIRECTION_FROM_DEVICE,
+        ioctl::DIRECTION_BIDIRECTIONAL,
+        ioctl::SYNC_FOR_CPU,
+        ioctl::SYNC_FOR_DEVICE,
+        ioctl::MAX_BUFFERS,
+    );
     constants!(text, "{}": ring::NOP, ring::COPY, ring::FILL, ring::MIN_ENTRIES, ring::MAX_ENTRIES);
     constants!(
         text, "{}":
@@ -91,6 +103,8 @@ fn listing() -> Result<String, std::fmt::Error> {
             destination_offset,
             length,
             flags,
+            source_buffer,
+            destination_buffer,
             reserved,
             sequence,
             duration_ns,
@@ -107,10 +121,50 @@ fn listing() -> Result<String, std::fmt::Error> {
     );
     structure!(
         text,
+        ioctl::CreateBuffer {
+            bytes,
+            flags,
+            buffer
+        }
+    );
+    structure!(
+        text,
+        ioctl::ImportBuffer {
+            fd,
+            flags,
+            bytes,
+            buffer,
+            reserved,
+        }
+    );
+    structure!(
+        text,
+        ioctl::ExportBuffer {
+            buffer,
+            flags,
+            fd,
+            reserved
+        }
+    );
+    structure!(text, ioctl::FreeBuffer { buffer, flags });
+    structure!(
+        text,
+        ioctl::Sync {
+            offset,
+            length,
+            buffer,
+            direction,
+            side,
+            flags,
+        }
+    );
+    structure!(
+        text,
         ring::Descriptor {
             opcode,
             flags,
-            reserved,
+            source_buffer,
+            destination_buffer,
             length,
             source,
             destination,

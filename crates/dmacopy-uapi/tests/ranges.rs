@@ -2,7 +2,7 @@
 
 //! The arithmetic of a transfer at its limits, compared with models that cannot overflow.
 
-use dmacopy_uapi::transfer::{check_copy, within, Refusal};
+use dmacopy_uapi::transfer::{check_copy, check_copy_between, within, Refusal};
 
 const BUFFER: u64 = 4096;
 
@@ -142,4 +142,18 @@ fn the_largest_sums_are_exact() {
     assert_eq!(check_copy(0, max, 1, max), Err(Refusal::Destination));
     assert_eq!(check_copy(max, 0, 1, max), Err(Refusal::Source));
     assert_eq!(check_copy(0, 1, max, max), Err(Refusal::Destination));
+}
+
+#[test]
+fn each_range_of_a_copy_between_buffers_lies_within_its_own() {
+    let check =
+        |source, destination, length| check_copy_between(source, 64, destination, 128, length);
+    assert_eq!(check(0, 0, 64), Ok(()));
+    assert_eq!(check(0, 64, 64), Ok(()));
+    assert_eq!(check(0, 0, 0), Err(Refusal::Empty));
+    assert_eq!(check(0, 0, 65), Err(Refusal::Source));
+    assert_eq!(check(64, 0, 1), Err(Refusal::Source));
+    assert_eq!(check(0, 65, 64), Err(Refusal::Destination));
+    assert_eq!(check(u64::MAX, 0, 1), Err(Refusal::Source));
+    assert_eq!(check(0, u64::MAX, 1), Err(Refusal::Destination));
 }

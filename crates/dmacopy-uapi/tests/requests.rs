@@ -37,6 +37,7 @@ fn request_codes_are_those_of_the_generic_encoding() {
     let copy = u32::try_from(size_of::<Copy>()).unwrap();
     assert_eq!(ioctl::INFO, ioc(READ, magic, 0, info));
     assert_eq!(ioctl::COPY, ioc(READ | WRITE, magic, 1, copy));
+    assert_eq!(ioctl::SYNC, ioc(WRITE, magic, 20, 32));
 }
 
 #[test]
@@ -73,4 +74,14 @@ fn another_number_direction_or_magic_is_another_command() {
     assert_ne!(code(READ | WRITE, 0xdc, 0), info);
     assert_ne!(code(READ, 0xdd, 0), info);
     assert_ne!(code(READ, 0xdc, 1), info);
+}
+
+/// Number 0 is where it was before there were others, and each number has room for what its buffer
+/// can be.
+#[test]
+fn buffers_lie_apart_in_the_mapping() {
+    let offsets: Vec<_> = (0..=u8::MAX).map(ioctl::map_offset).collect();
+    assert_eq!(offsets[0], 0);
+    assert!(offsets.windows(2).all(|pair| pair[1] - pair[0] == 1 << 32));
+    assert_eq!(offsets.len() - 1, ioctl::MAX_BUFFERS as usize);
 }

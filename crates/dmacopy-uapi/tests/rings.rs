@@ -14,6 +14,8 @@ use proptest::prelude::*;
 
 const BUFFER: u64 = 4096;
 const MOST: u64 = 1024;
+/// The size of another buffer.
+const OTHER: u64 = 2048;
 
 fn entries() -> impl Strategy<Value = u32> {
     (MIN_ENTRIES.trailing_zeros()..=MAX_ENTRIES.trailing_zeros()).prop_map(|log| 1 << log)
@@ -70,25 +72,31 @@ proptest! {
 
     #[test]
     fn what_is_accepted_lies_within_the_buffer_and_the_engines_limit(
-        opcode in 0_u8..4, flags in 0_u8..2, reserved in 0_u16..2,
+        opcode in 0_u8..4, flags in 0_u8..2, source_buffer in 0_u8..2, destination_buffer in 0_u8..2,
         length in prop_oneof![0_u32..2048, any::<u32>()],
         source in prop_oneof![0_u64..8192, any::<u64>()],
         destination in prop_oneof![0_u64..8192, any::<u64>()],
     ) {
         let user_data = 7;
-        let descriptor =
-            Descriptor { opcode, flags, reserved, length, source, destination, user_data };
+        let descriptor = Descriptor {
+            opcode, flags, source_buffer, destination_buffer, length, source, destination, user_data,
+        };
+        let bytes = |buffer: u8| if buffer == 0 { BUFFER } else { OTHER };
+        let (from, to) = (bytes(source_buffer), bytes(destination_buffer));
         let end = |offset: u64| u128::from(offset) + u128::from(length);
-        let fits = |offset: u64| end(offset) <= u128::from(BUFFER);
+        let fits = |offset: u64, bytes: u64| end(offset) <= u128::from(bytes);
         let is_length = length > 0 && u64::from(length) <= MOST;
-        let apart = end(source) <= u128::from(destination) || end(destination) <= u128::from(source);
-        let is_good = flags == 0 && reserved == 0 && match opcode {
-            NOP => length == 0 && source == 0 && destination == 0,
-            COPY => is_length && fits(source) && fits(destination) && apart,
-            FILL => is_length && fits(destination),
+        let apart = source_buffer != destination_buffer
+            || end(source) <= u128::from(destination)
+            || end(destination) <= u128::from(source);
+        let has_none = source_buffer == 0 && destination_buffer == 0;
+        let is_good = flags == 0 && match opcode {
+            NOP => length == 0 && source == 0 && destination == 0 && has_none,
+            COPY => is_length && fits(source, from) && fits(destination, to) && apart,
+            FILL => is_length && fits(destination, to) && source_buffer == 0,
             _ => false,
         };
-        prop_assert_eq!(check(&descriptor, BUFFER, MOST).is_ok(), is_good);
+        prop_assert_eq!(check(&descriptor, from, to, MOST).is_ok(), is_good);
     }
 }
 
@@ -113,7 +121,7 @@ fn what_a_descriptor_asks_for_is_passed_on() {
         destination: 64,
         length: 16,
     };
-    assert_eq!(check(&copy, BUFFER, MOST), Ok(work));
+    assert_eq!(check(&copy, BUFFER, BUFFER, MOST), Ok(work));
     let fill = Descriptor {
         opcode: FILL,
         source: u64::from_le_bytes(*b"abcdefgh"),
@@ -124,8 +132,9 @@ fn what_a_descriptor_asks_for_is_passed_on() {
         destination: 64,
         length: 16,
     };
-    assert_eq!(check(&fill, BUFFER, MOST), Ok(work));
-    assert_eq!(check(&Descriptor::default(), BUFFER, MOST), Ok(Work::Nop));
+    assert_eq!(check(&fill, BUFFER, BUFFER, MOST), Ok(work));
+    let nop = Descriptor::default();
+    assert_eq!(check(&nop, BUFFER, BUFFER, MOST), Ok(Work::Nop));
 }
 
 #[test]
@@ -141,8 +150,16 @@ fn each_refusal_has_its_reason() {
         (Descriptor { flags: 1, ..copy }, Refusal::Undefined),
         (
             Descriptor {
-                reserved: 1,
+                opcode: FILL,
+                source_buffer: 1,
                 ..copy
+            },
+            Refusal::Undefined,
+        ),
+        (
+            Descriptor {
+                destination_buffer: 1,
+                ..Descriptor::default()
             },
             Refusal::Undefined,
         ),
@@ -200,7 +217,7 @@ fn each_refusal_has_its_reason() {
         ),
     ] {
         assert_eq!(
-            check(&descriptor, BUFFER, MOST),
+            check(&descriptor, BUFFER, BUFFER, MOST),
             Err(refusal),
             "{descriptor:?}"
         );

@@ -20,6 +20,8 @@ const GOOD: ioctl::Copy = ioctl::Copy {
     destination_offset: 2048,
     length: 64,
     flags: 0,
+    source_buffer: 0,
+    destination_buffer: 0,
     reserved: 0,
     sequence: 0,
     duration_ns: 0,

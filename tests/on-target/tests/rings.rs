@@ -162,7 +162,11 @@ fn what_is_no_descriptor_is_completed_with_einval_and_harms_no_other(_: &mut Tar
         },
         Descriptor { flags: 1, ..good },
         Descriptor {
-            reserved: 1,
+            source_buffer: 1,
+            ..good
+        },
+        Descriptor {
+            destination_buffer: 255,
             ..good
         },
         Descriptor { length: 0, ..good },

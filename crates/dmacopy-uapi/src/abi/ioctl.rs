@@ -47,6 +47,21 @@ pub const COPY: u32 = request::<Copy>(READ | WRITE, 1);
 /// [`Submit`].
 pub const SUBMIT: u32 = request::<Submit>(READ | WRITE, 2);
 
+/// Makes a cached buffer; see [`CreateBuffer`].
+pub const CREATE_BUFFER: u32 = request::<CreateBuffer>(READ | WRITE, 16);
+
+/// Makes the memory of a dma-buf a buffer of the session; see [`ImportBuffer`].
+pub const IMPORT_BUFFER: u32 = request::<ImportBuffer>(READ | WRITE, 17);
+
+/// Makes a dma-buf of a buffer of the session; see [`ExportBuffer`].
+pub const EXPORT_BUFFER: u32 = request::<ExportBuffer>(READ | WRITE, 18);
+
+/// Gives a buffer of the session up; see [`FreeBuffer`].
+pub const FREE_BUFFER: u32 = request::<FreeBuffer>(WRITE, 19);
+
+/// Makes what one side has written to a buffer visible to the other; see [`struct@Sync`].
+pub const SYNC: u32 = request::<Sync>(WRITE, 20);
+
 /// What a device is and what it can do, the answer to [`INFO`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
@@ -89,11 +104,17 @@ pub const CAP_COPY: u64 = 1 << 2;
 /// There are rings, and [`SUBMIT`] is offered.
 pub const CAP_RINGS: u64 = 1 << 3;
 
-/// One copy within the session's buffer, the argument of [`COPY`].
+/// One can [`CREATE_BUFFER`], [`FREE_BUFFER`] and [`SYNC`], and transfers name buffers.
+pub const CAP_BUFFERS: u64 = 1 << 8;
+/// One can [`IMPORT_BUFFER`] and [`EXPORT_BUFFER`].
+pub const CAP_DMA_BUF: u64 = 1 << 9;
+
+/// One copy within or between buffers of the session, the argument of [`COPY`].
 ///
-/// Both ranges lie within the buffer and do not overlap. The call returns when the engine has
-/// completed the transfer. Errors: `EINVAL` (a range outside of the buffer, an overlap, a length
-/// of zero, an unknown flag or a reserved field that is not zero), `ETIMEDOUT` (the engine has
+/// Both ranges lie within their buffer and, if that is the same one, do not overlap. The call
+/// returns when the engine has completed the transfer. Errors: `EINVAL` (a buffer that is none, a
+/// range outside of it, an overlap, a length of zero, an unknown flag or a reserved field that is
+/// not zero), `ETIMEDOUT` (the engine has
 /// completed nothing for the length of the `timeout_ms` attribute), `ENODEV` (the device is gone), `EINTR`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
@@ -108,8 +129,12 @@ pub struct Copy {
     pub length: u64,
     /// Zero; no flag is defined.
     pub flags: u32,
+    /// The number of the buffer to read from; 0 is the one that each session has.
+    pub source_buffer: u8,
+    /// The number of the buffer to write to.
+    pub destination_buffer: u8,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: u16,
     /// Returned: the transfer's number on this device, counted from 1.
     pub sequence: u64,
     /// Returned: from submission to completion, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -141,3 +166,138 @@ pub struct Submit {
 }
 
 const _: () = assert!(core::mem::size_of::<Submit>() == 16);
+
+/// A buffer of ordinary, cached memory, the argument of [`CREATE_BUFFER`].
+///
+/// It is zero, and `mmap(2)` maps it cached, from 2^32 times its number on. What a program writes
+/// there the engine sees after a [`SYNC`], and the other way round. The memory stays as long as it is mapped,
+/// also when the device goes. Errors: `EINVAL` (a size of zero or not in whole pages, a flag, or a
+/// field that is not zero), `ENOSPC` (the session has [`MAX_BUFFERS`]), `ENOMEM`, `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct CreateBuffer {
+    /// Its size in bytes: whole pages, at most as much as a session's first buffer can have.
+    pub bytes: u64,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Returned: its number. Zero when passed in.
+    pub buffer: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<CreateBuffer>() == 16);
+
+/// The memory of a dma-buf as a buffer, the argument of [`IMPORT_BUFFER`].
+///
+/// The dma-buf is attached to the device and kept until the buffer is given up, the file is closed or
+/// the device goes. It is mapped by its own file, not by the session's. Errors: `EBADF`, `EINVAL`
+/// (not a dma-buf, a flag, or a field that is not zero), `ENOSPC` (the session has
+/// [`MAX_BUFFERS`]), what the exporter returns, `ENOMEM`, `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct ImportBuffer {
+    /// The file descriptor of the dma-buf.
+    pub fd: i32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Returned: its size. Zero when passed in.
+    pub bytes: u64,
+    /// Returned: its number. Zero when passed in.
+    pub buffer: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<ImportBuffer>() == 24);
+
+/// A dma-buf of a buffer's memory, the argument of [`EXPORT_BUFFER`].
+///
+/// The memory stays as long as there is a file descriptor or a mapping of the dma-buf, or a device
+/// that has attached it, also when the session ends and when the device goes. Of an imported
+/// buffer, it is the dma-buf itself. Errors: `EINVAL` (a buffer that is none, or number 0, whose
+/// memory belongs to the device; a flag, or a field that is not zero), `EMFILE`, `ENOMEM`,
+/// `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct ExportBuffer {
+    /// The number of the buffer.
+    pub buffer: u32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Returned: the file descriptor, with `FD_CLOEXEC`. Zero when passed in.
+    pub fd: i32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<ExportBuffer>() == 16);
+
+/// Which buffer to give up, the argument of [`FREE_BUFFER`].
+///
+/// Its number is free at once. Transfers that use it are still completed, and mappings and dma-bufs
+/// of it keep their memory. Errors: `EINVAL` (a buffer that is none, number 0, a flag), `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct FreeBuffer {
+    /// The number of the buffer.
+    pub buffer: u32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<FreeBuffer>() == 8);
+
+/// Which part of a buffer passes from one side to the other, the argument of [`SYNC`].
+///
+/// For the device, before a transfer reads or overwrites what the program has written; for the
+/// processor, before the program reads what a transfer has written. Of number 0, which is coherent,
+/// nothing has to be done; of an imported buffer it is done for all of it. Errors: `EINVAL` (a
+/// buffer that is none, a range outside of it, a length of zero, an unknown direction, side or
+/// flag), what the exporter returns, `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Sync {
+    /// Where the part begins, in bytes from the start of the buffer.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// The number of the buffer.
+    pub buffer: u32,
+    /// Who has written or will write: one of the `DIRECTION_` constants.
+    pub direction: u32,
+    /// Whose turn it is now: [`SYNC_FOR_CPU`] or [`SYNC_FOR_DEVICE`].
+    pub side: u32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Sync>() == 32);
+
+/// The program writes, transfers read.
+pub const DIRECTION_TO_DEVICE: u32 = 1;
+/// Transfers write, the program reads.
+pub const DIRECTION_FROM_DEVICE: u32 = 2;
+/// Both write.
+pub const DIRECTION_BIDIRECTIONAL: u32 = 3;
+
+/// The program accesses it next.
+pub const SYNC_FOR_CPU: u32 = 1;
+/// Transfers access it next.
+pub const SYNC_FOR_DEVICE: u32 = 2;
+
+/// The most buffers that a session can have besides number 0. Their numbers fit into eight bits.
+pub const MAX_BUFFERS: u32 = 255;
+
+/// Where a buffer lies in what `mmap(2)` maps of the session's file, in bytes.
+pub const fn map_offset(buffer: u8) -> u64 {
+    (buffer as u64) << 32
+}

@@ -16,4 +16,4 @@ pub mod transfer;
 /// Version of this ABI, reported by [`ioctl::INFO`] and by the `abi_version` attribute.
 ///
 /// It grows when something is added; nothing that exists ever changes its meaning.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -19,7 +19,7 @@
 
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::transfer::{within, Refusal};
+use super::transfer::{check_copy, check_copy_between, within, Refusal};
 
 /// Where the indices are, in bytes from the start of the rings: each is an `u32` in a cache line of
 /// its own.
@@ -38,9 +38,9 @@ pub mod index {
 
 /// Does nothing, in its turn.
 pub const NOP: u8 = 0;
-/// Copies within the buffer.
+/// Copies within a buffer, or from one to another.
 pub const COPY: u8 = 1;
-/// Fills a part of the buffer.
+/// Fills a part of a buffer.
 pub const FILL: u8 = 2;
 
 /// The fewest entries that rings can have.
@@ -58,8 +58,10 @@ pub struct Descriptor {
     pub opcode: u8,
     /// Zero; no flag is defined.
     pub flags: u8,
-    /// Zero.
-    pub reserved: u16,
+    /// [`COPY`]: the number of the buffer to read from; 0 is the one that each session has. Else zero.
+    pub source_buffer: u8,
+    /// The number of the buffer to write to; zero for a [`NOP`].
+    pub destination_buffer: u8,
     /// How many bytes; zero for a [`NOP`].
     pub length: u32,
     /// [`COPY`]: where to read, in bytes from the start of the buffer. [`FILL`]: eight bytes, which
@@ -82,7 +84,7 @@ pub struct Completion {
     /// The descriptor's.
     pub user_data: u64,
     /// 0, or a negative error number: `EINVAL` (a descriptor that is none, or whose ranges are not in
-    /// the buffer or overlap), `ETIMEDOUT` (the engine has stalled), `ENODEV` (the device has gone),
+    /// their buffers or overlap), `ETIMEDOUT` (the engine has stalled), `ENODEV` (the device has gone),
     /// `ENOMEM`.
     pub result: i32,
     /// Zero.
@@ -133,7 +135,7 @@ pub const fn filled(head: u32, tail: u32, entries: u32) -> Option<u32> {
 pub enum Work {
     /// Nothing.
     Nop,
-    /// Copy within the buffer.
+    /// Copy within a buffer or between two.
     Copy {
         /// Where to read.
         source: u64,
@@ -142,7 +144,7 @@ pub enum Work {
         /// How many.
         length: u64,
     },
-    /// Fill a part of the buffer.
+    /// Fill a part of a buffer.
     Fill {
         /// What is repeated.
         pattern: [u8; 8],
@@ -153,27 +155,29 @@ pub enum Work {
     },
 }
 
-/// Checks a descriptor for a buffer and an engine, both given in bytes.
+/// Checks a descriptor for the buffers that it names and an engine, all given in bytes.
 pub const fn check(
     descriptor: &Descriptor,
-    buffer_bytes: u64,
+    source_bytes: u64,
+    destination_bytes: u64,
     max_transfer_bytes: u64,
 ) -> Result<Work, Refusal> {
     let Descriptor {
         opcode,
         flags,
-        reserved,
+        source_buffer,
+        destination_buffer,
         length,
         source,
         destination,
         user_data: _,
     } = *descriptor;
     let length = length as u64;
-    if flags != 0 || reserved != 0 {
+    if flags != 0 || (opcode != COPY && source_buffer != 0) {
         return Err(Refusal::Undefined);
     }
     if opcode == NOP {
-        return if length == 0 && source == 0 && destination == 0 {
+        return if length == 0 && source == 0 && destination == 0 && destination_buffer == 0 {
             Ok(Work::Nop)
         } else {
             Err(Refusal::Undefined)
@@ -183,16 +187,23 @@ pub const fn check(
         return Err(Refusal::Length);
     }
     match opcode {
-        COPY => match super::transfer::check_copy(source, destination, length, buffer_bytes) {
-            Ok(()) => Ok(Work::Copy {
-                source,
-                destination,
-                length,
-            }),
-            Err(refusal) => Err(refusal),
-        },
+        COPY => {
+            let checked = if source_buffer == destination_buffer {
+                check_copy(source, destination, length, destination_bytes)
+            } else {
+                check_copy_between(source, source_bytes, destination, destination_bytes, length)
+            };
+            match checked {
+                Ok(()) => Ok(Work::Copy {
+                    source,
+                    destination,
+                    length,
+                }),
+                Err(refusal) => Err(refusal),
+            }
+        }
         FILL if length == 0 => Err(Refusal::Empty),
-        FILL if !within(destination, length, buffer_bytes) => Err(Refusal::Destination),
+        FILL if !within(destination, length, destination_bytes) => Err(Refusal::Destination),
         FILL => Ok(Work::Fill {
             pattern: source.to_le_bytes(),
             destination,

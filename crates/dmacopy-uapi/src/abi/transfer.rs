@@ -27,6 +27,26 @@ pub const fn within(offset: u64, length: u64, buffer_bytes: u64) -> bool {
     }
 }
 
+/// Checks a copy from one buffer to another; all values in bytes.
+pub const fn check_copy_between(
+    source_offset: u64,
+    source_bytes: u64,
+    destination_offset: u64,
+    destination_bytes: u64,
+    length: u64,
+) -> Result<(), Refusal> {
+    if length == 0 {
+        return Err(Refusal::Empty);
+    }
+    if !within(source_offset, length, source_bytes) {
+        return Err(Refusal::Source);
+    }
+    if !within(destination_offset, length, destination_bytes) {
+        return Err(Refusal::Destination);
+    }
+    Ok(())
+}
+
 /// Checks a copy within one buffer; all values in bytes.
 pub const fn check_copy(
     source_offset: u64,
@@ -34,14 +54,15 @@ pub const fn check_copy(
     length: u64,
     buffer_bytes: u64,
 ) -> Result<(), Refusal> {
-    if length == 0 {
-        return Err(Refusal::Empty);
-    }
-    if !within(source_offset, length, buffer_bytes) {
-        return Err(Refusal::Source);
-    }
-    if !within(destination_offset, length, buffer_bytes) {
-        return Err(Refusal::Destination);
+    let between = check_copy_between(
+        source_offset,
+        buffer_bytes,
+        destination_offset,
+        buffer_bytes,
+        length,
+    );
+    if between.is_err() {
+        return between;
     }
     if source_offset < destination_offset + length && destination_offset < source_offset + length {
         return Err(Refusal::Overlap);
