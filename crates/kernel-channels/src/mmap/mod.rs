@@ -4,6 +4,9 @@
 //!
 //! A driver that supports `mmap(2)` lets a program see a buffer of the driver as its own memory.
 //!
+//! Memory that several drivers and programs share has a file descriptor of its own: see
+//! [`dma_buf`], and [`memfd`] for memory that no driver has made.
+//!
 //! # When to choose it
 //!
 //! For bulk data and for rings that are polled: no system call and no copy per access. Commands
@@ -51,6 +54,9 @@
 //! assert_eq!(pixels.copy_to_vec(16, 4)?, [0xff; 4]);
 //! # Ok::<(), kernel_channels::Error>(())
 //! ```
+
+pub mod dma_buf;
+pub mod memfd;
 
 use std::io;
 use std::ops::Range;
