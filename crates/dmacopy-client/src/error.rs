@@ -84,6 +84,16 @@ pub enum Operation {
     },
     /// Sending a request by its bare code.
     Request(u32),
+    /// Making a cached buffer.
+    CreateBuffer,
+    /// Making the memory of a dma-buf a buffer.
+    ImportBuffer,
+    /// Making a dma-buf of a buffer.
+    ExportBuffer,
+    /// Giving a buffer up.
+    FreeBuffer,
+    /// Passing a part of a buffer to the device or the program.
+    SyncBuffer,
     /// Mapping the session's buffer.
     MapBuffer,
     /// Accessing the mapped buffer.
@@ -125,6 +135,11 @@ impl fmt::Display for Operation {
                 "copy {length} bytes from offset {source_offset} to {destination_offset}"
             ),
             Self::Request(code) => write!(f, "send request {code:#010x}"),
+            Self::CreateBuffer => f.write_str("make a buffer"),
+            Self::ImportBuffer => f.write_str("import a dma-buf"),
+            Self::ExportBuffer => f.write_str("export a buffer"),
+            Self::FreeBuffer => f.write_str("give a buffer up"),
+            Self::SyncBuffer => f.write_str("pass a part of a buffer to the other side"),
             Self::MapBuffer => f.write_str("map the buffer"),
             Self::AccessBuffer => f.write_str("access the buffer"),
             Self::AccessRings => f.write_str("access the rings"),

@@ -18,6 +18,9 @@
 //! # Ok::<(), dmacopy_client::Error>(())
 //! ```
 //!
+//! A session can have more buffers, which are named by a [`BufferNumber`]: cached ones, and dma-bufs
+//! of other drivers or of a program's own memory.
+//!
 //! Many small transfers are cheaper by [`Rings`]: a batch of descriptors takes one system call, and
 //! a completion none.
 //!
@@ -32,6 +35,7 @@ mod debug;
 mod device;
 mod error;
 mod netlink;
+mod numbered;
 #[expect(
     unsafe_code,
     reason = "what the driver does with an argument is promised here"
@@ -47,5 +51,6 @@ pub use device::Device;
 pub use dmacopy_uapi::ioctl::Info;
 pub use error::{Error, Operation};
 pub use netlink::{Event, Events, Query, Status};
+pub use numbered::{BufferNumber, Direction, Place};
 pub use rings::{Descriptor, RingCompletion, Rings};
 pub use session::{Completion, Session};

@@ -5,7 +5,11 @@
 //! Only a [`crate::Session`] sends them, whose file belongs to the driver: that was checked when it was
 //! opened.
 
-use dmacopy_uapi::ioctl::{self, Copy, Info, Submit};
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
+use dmacopy_uapi::ioctl::{
+    self, Copy, CreateBuffer, ExportBuffer, FreeBuffer, ImportBuffer, Info, Submit, Sync,
+};
 use kernel_channels::chardev::Node;
 use kernel_channels::ioctl::{Request, call};
 
@@ -24,6 +28,40 @@ pub(crate) const COPY: Request<Copy> = unsafe { Request::new(ioctl::COPY) };
 // code announces, before the call returns; what it takes from the rings are offsets within its own
 // buffer, not addresses.
 pub(crate) const SUBMIT: Request<Submit> = unsafe { Request::new(ioctl::SUBMIT) };
+
+/// Asks for a [`CreateBuffer`].
+// SAFETY: the code is the driver's for `CreateBuffer`. The driver reads and writes as many bytes as
+// the code announces, before the call returns, and there is no address among them.
+pub(crate) const CREATE_BUFFER: Request<CreateBuffer> =
+    unsafe { Request::new(ioctl::CREATE_BUFFER) };
+
+/// Asks for an [`ImportBuffer`].
+// SAFETY: the code is the driver's for `ImportBuffer`. The driver reads and writes as many bytes as
+// the code announces, before the call returns, and there is no address among them.
+pub(crate) const IMPORT_BUFFER: Request<ImportBuffer> =
+    unsafe { Request::new(ioctl::IMPORT_BUFFER) };
+
+/// Asks for an [`ExportBuffer`].
+// SAFETY: the code is the driver's for `ExportBuffer`. The driver reads and writes as many bytes as
+// the code announces, before the call returns, and there is no address among them.
+pub(crate) const EXPORT_BUFFER: Request<ExportBuffer> =
+    unsafe { Request::new(ioctl::EXPORT_BUFFER) };
+
+/// Asks for a [`FreeBuffer`].
+// SAFETY: the code is the driver's for `FreeBuffer`. The driver reads as many bytes as the code
+// announces, before the call returns, and there is no address among them.
+pub(crate) const FREE_BUFFER: Request<FreeBuffer> = unsafe { Request::new(ioctl::FREE_BUFFER) };
+
+/// Asks for a [`struct@Sync`].
+// SAFETY: the code is the driver's for `Sync`. The driver reads as many bytes as the code announces,
+// before the call returns; the offset is one in its own buffer, not an address.
+pub(crate) const SYNC: Request<Sync> = unsafe { Request::new(ioctl::SYNC) };
+
+/// The dma-buf that an [`EXPORT_BUFFER`] has returned.
+pub(crate) fn exported(answer: &ExportBuffer) -> OwnedFd {
+    // SAFETY: the driver has just made this descriptor, for nobody but the caller.
+    unsafe { OwnedFd::from_raw_fd(answer.fd) }
+}
 
 /// Sends a request by its bare code to a session's file.
 pub(crate) fn send(

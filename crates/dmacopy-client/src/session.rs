@@ -69,16 +69,19 @@ impl Session {
         destination_offset: u64,
         length: u64,
     ) -> Result<Completion, Error> {
-        let mut argument = ioctl::Copy {
+        self.send_copy(ioctl::Copy {
             source_offset,
             destination_offset,
             length,
             ..ioctl::Copy::default()
-        };
+        })
+    }
+
+    pub(crate) fn send_copy(&self, mut argument: ioctl::Copy) -> Result<Completion, Error> {
         let operation = Operation::Copy {
-            source_offset,
-            destination_offset,
-            length,
+            source_offset: argument.source_offset,
+            destination_offset: argument.destination_offset,
+            length: argument.length,
         };
         request::COPY
             .read_write(&self.node, &mut argument)
@@ -127,6 +130,10 @@ impl Session {
         let mapping = Mapping::map(&self.node, info.rings_offset, length)
             .on(&self.device, Operation::AccessRings)?;
         Rings::new(mapping, self.device.clone(), info.ring_entries)
+    }
+
+    pub(crate) fn device(&self) -> &str {
+        &self.device
     }
 
     pub(crate) fn node(&self) -> &Node {
