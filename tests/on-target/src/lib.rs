@@ -24,7 +24,8 @@ pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded};
 pub use raw::{
     Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
-    try_enlarging, try_making_executable, try_mapping, write_beyond,
+    spliced, try_enlarging, try_making_executable, try_mapping, wait_on_shared_word,
+    wake_shared_word, write_beyond,
 };
 
 use dmacopy_client::{DebugFiles, Device, Stall};

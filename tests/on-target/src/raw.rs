@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use dmacopy_client::{Buffer, Session};
 use dmacopy_uapi::ioctl;
@@ -15,7 +16,7 @@ use nix::sys::mman::{
 };
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, fork, pipe};
 use zerocopy::IntoBytes;
 
 /// A kind of mapping that a driver of a shared buffer has reason to refuse.
@@ -85,6 +86,101 @@ pub fn try_making_executable(fd: impl AsFd, length: usize) -> nix::Result<()> {
     // SAFETY: as above.
     unsafe { munmap(address, length) }?;
     changed
+}
+
+/// One page of a file, mapped as long as this is there.
+#[derive(Debug)]
+struct Page(NonNull<c_void>);
+
+impl Page {
+    /// As much as the smallest page has.
+    const BYTES: usize = 4096;
+
+    fn map(fd: impl AsFd, offset: i64) -> nix::Result<Self> {
+        let length = NonZeroUsize::new(Self::BYTES).ok_or(Errno::EINVAL)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: the kernel chooses a place where nothing is mapped.
+        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, offset) }?;
+        Ok(Self(start))
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: this is what was mapped, and its address has not left this. A failure would leave it
+        // mapped, which harms nobody.
+        let _ = unsafe { munmap(self.0, Self::BYTES) };
+    }
+}
+
+/// The first bytes of a file, which the kernel takes from a mapping without a copy, by the pages
+/// themselves: what direct I/O needs.
+///
+/// # Errors
+///
+/// What `mmap(2)`, `pipe(2)` or `vmsplice(2)` returned; `EFAULT` when the mapping has no pages that
+/// can be referred to.
+pub fn spliced(fd: impl AsFd, offset: i64, length: usize) -> nix::Result<Vec<u8>> {
+    let page = Page::map(fd, offset)?;
+    let (reader, writer) = pipe()?;
+    let iov = libc::iovec {
+        iov_base: page.0.as_ptr(),
+        iov_len: length.min(Page::BYTES),
+    };
+    // SAFETY: the range is mapped as long as `page` is there. The kernel reads it, now and until the
+    // pipe has been read, which is below.
+    let spliced = unsafe { libc::vmsplice(writer.as_raw_fd(), &raw const iov, 1, 0) };
+    let spliced = Errno::result(spliced)?.unsigned_abs();
+    let mut bytes = vec![0; spliced];
+    let read = nix::unistd::read(&reader, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Waits until the first word of a file, which processes share, is not `value` any more; whether it
+/// was woken up and not just late.
+///
+/// # Errors
+///
+/// What `mmap(2)` or `futex(2)` returned: `EFAULT` for memory that processes cannot wait on
+/// together, `EAGAIN` when the word is another already, `ETIMEDOUT`.
+pub fn wait_on_shared_word(fd: impl AsFd, value: u32, timeout: Duration) -> nix::Result<()> {
+    let page = Page::map(fd, 0)?;
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // SAFETY: the word is mapped and aligned as long as `page` is there, and the timeout lives as long
+    // as the call.
+    let waited = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            page.0.as_ptr(),
+            libc::FUTEX_WAIT,
+            value,
+            &raw const timeout,
+        )
+    };
+    Errno::result(waited).map(drop)
+}
+
+/// Wakes who waits on the first word of a file; how many did.
+///
+/// # Errors
+///
+/// What `mmap(2)` or `futex(2)` returned.
+pub fn wake_shared_word(fd: impl AsFd) -> nix::Result<usize> {
+    let page = Page::map(fd, 0)?;
+    // SAFETY: the word is mapped and aligned as long as `page` is there, and not accessed.
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            page.0.as_ptr(),
+            libc::FUTEX_WAKE,
+            libc::c_int::MAX,
+        )
+    };
+    Errno::result(woken).map(|woken| usize::try_from(woken).unwrap_or(0))
 }
 
 /// Memory with an edge, beyond which nothing can be accessed.
