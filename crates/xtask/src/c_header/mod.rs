@@ -4,8 +4,8 @@
 //!
 //! What a C program needs of them is written out: structures, constants, request codes, names. What
 //! it needs of their functions, which is the arithmetic of the rings, is in `ring.h` and copied.
-//! cbindgen cannot do it: it drops the modules that keep names apart, and constants that a function
-//! computes, which the request codes are.
+//! cbindgen cannot do it: it leaves out what a function computes, as all request codes are, and
+//! texts, as all names are (its issue 948, its pull request 589).
 
 mod comment;
 mod expression;

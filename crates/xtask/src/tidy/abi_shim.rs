@@ -57,6 +57,24 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
             faults.push(Fault::new(EVENTS, line, what));
         }
     }
+    for (field, line) in described(events_page) {
+        let is_field = |(declared, _): &(&str, usize)| declared.replacen(',', "", 1) == field;
+        let fields = declarations(events, &["__field("], |line| line.split(')').next());
+        if !fields.iter().any(is_field) {
+            let what = format!("{EVENTS} declares no field `{field}`");
+            faults.push(Fault::new(EVENTS_PAGE, line, what));
+        }
+    }
+    for (prototype, line) in declarations(functions_page, &["What:\t\tkfunc "], Some) {
+        let prototypes = declarations(functions, &["__bpf_kfunc "], Some);
+        if !prototypes
+            .iter()
+            .any(|(declared, _)| *declared == prototype)
+        {
+            let what = format!("{FUNCTIONS} does not define `{prototype}`");
+            faults.push(Fault::new(FUNCTIONS_PAGE, line, what));
+        }
+    }
     for (prototype, line) in declarations(functions, &["__bpf_kfunc "], Some) {
         let entry = format!("What:\t\tkfunc {prototype}");
         if !functions_page.text.lines().any(|line| line == entry) {
@@ -106,6 +124,24 @@ fn compare(names: &File, module: &str, source: &File, declared: &[(&str, usize)]
         }
     }
     faults
+}
+
+/// The fields that a page describes, as `type name`, and on which lines.
+fn described(page: &File) -> Vec<(String, usize)> {
+    const TYPES: [&str; 9] = ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "int"];
+    let mut found = Vec::new();
+    for (index, line) in page.text.lines().enumerate() {
+        // The description stands behind a tab, which a sentence that begins alike has not.
+        let Some((field, _)) = line.trim().split_once('\t') else {
+            continue;
+        };
+        if let Some((of_type, name)) = field.trim().split_once(' ') {
+            if TYPES.contains(&of_type) && !name.contains(' ') {
+                found.push((field.trim().to_owned(), index + 1));
+            }
+        }
+    }
+    found
 }
 
 /// Whether a page has a line that begins with these words.
@@ -185,14 +221,30 @@ TRACE_EVENT(copier_end,
 
     #[test]
     fn a_field_that_no_page_describes_as_it_is_is_found() {
-        assert_eq!(found("int why\t", "u64 why\t"), [format!("{EVENTS}:9")]);
-        assert_eq!(found("int why\t", "int whyever\t").len(), 1);
+        // What the page says instead is no field either.
+        let both = [format!("{EVENTS_PAGE}:2"), format!("{EVENTS}:9")];
+        assert_eq!(found("int why\t", "u64 why\t"), both);
+        assert_eq!(found("int why\t", "int whyever\t"), both);
+        assert_eq!(found("int why\t", "why, int why\t").len(), 1);
+    }
+
+    #[test]
+    fn a_field_and_a_function_that_only_a_page_has_are_found() {
+        let more = found("\t\tint why\t", "\t\ts32 when\twhen\n\t\tint why\t");
+        assert_eq!(more, [format!("{EVENTS_PAGE}:2")]);
+        let more = found("What:", "What:\t\tkfunc s64 other(u32 device)\nWhat:");
+        assert_eq!(more, [format!("{FUNCTIONS_PAGE}:1")]);
+        // A sentence that begins like a field.
+        assert!(found("\t\tint why\t", "\t\tint when it is so\n\t\tint why\t").is_empty());
     }
 
     #[test]
     fn a_function_that_no_page_describes_as_it_is_is_found() {
         let places = found("\tkfunc s64", "\tkfunc u64");
-        assert_eq!(places, [format!("{FUNCTIONS}:1")]);
+        assert_eq!(
+            places,
+            [format!("{FUNCTIONS_PAGE}:1"), format!("{FUNCTIONS}:1")]
+        );
     }
 
     #[test]
