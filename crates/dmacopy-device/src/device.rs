@@ -177,7 +177,14 @@ impl Device {
             Command::SpuriousMessages(count) => (0..count).for_each(|_| self.send_one()),
             Command::Stick(on) => faults.is_stuck = on,
             Command::Freeze(on) => faults.is_frozen = on,
-            Command::Die(on) => faults.is_dead = on,
+            Command::Die(on) => {
+                faults.is_dead = on;
+                if on {
+                    // What is dead does not go on where it was when it is back, with memory that
+                    // nobody has kept for it.
+                    self.engine.reset();
+                }
+            }
             Command::Fail { count, status } => faults.fail = (count, status),
             Command::FailCookie { cookie, status } => {
                 faults.fail_cookies.insert(cookie, status);

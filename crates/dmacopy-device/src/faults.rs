@@ -28,7 +28,7 @@ pub enum Command {
     /// The engine does nothing any more, not even reset itself: `CONTROL.RESET` stays 1.
     Freeze(bool),
     /// The function does not answer: all ones are read from its registers and its configuration
-    /// space, it accesses no memory and sends nothing.
+    /// space, it accesses no memory and sends nothing. What it was doing is forgotten, as by a reset.
     Die(bool),
     /// The next descriptors end with an error, and write nothing.
     Fail {

@@ -133,6 +133,17 @@ fn a_dead_function_reads_all_ones() {
 }
 
 #[test]
+fn a_dead_function_forgets_what_it_was_doing() {
+    let mut driver = Driver::started();
+    driver.command(&Command::Stick(true));
+    driver.submit(&[nop()]);
+    driver.command(&Command::Die(true));
+    driver.command(&Command::Clear);
+    assert!(!driver.completed_within(1, A_WHILE));
+    assert_eq!(driver.read(offset::STATUS), 0);
+}
+
+#[test]
 fn a_failure_meets_the_descriptor_it_is_meant_for() {
     let mut driver = Driver::started();
     let status = completion::INTERNAL;

@@ -24,7 +24,7 @@ use transfer::Transfer;
 /// The binary logarithm of the most entries of a ring.
 pub const MAX_RING_SIZE_LOG2: u32 = 12;
 /// The longest transfer, in bytes.
-pub const MAX_LENGTH: u32 = 16 << 20;
+pub const MAX_LENGTH: u32 = 1 << 20;
 
 /// What the engine has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

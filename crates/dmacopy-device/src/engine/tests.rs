@@ -151,7 +151,7 @@ fn copy(source: u64, destination: u64, length: u32) -> Descriptor {
 fn registers_have_the_reset_values_of_the_datasheet() {
     let mut bench = Bench::running();
     let values = |engine: &Engine| [0, 4, 8, 0xc].map(|place| engine.read(place));
-    let expected = [0x4341_4d44, 0x0001_0000, 0x0000_400c, 0x0100_0000];
+    let expected = [0x4341_4d44, 0x0001_0000, 0x0000_400c, 0x0010_0000];
     assert_eq!(values(&bench.engine), expected);
     bench.write(offset::COALESCE_COUNT, 1 << 16);
     bench.write(offset::COALESCE_MICROSECONDS, 7);
