@@ -7,7 +7,10 @@ use kernel::{
     seq_file::SeqFile,
     seq_print,
     str::kstrtobool_bytes,
-    sync::Arc,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
     uaccess::UserSliceReader, //
 };
 
@@ -26,6 +29,7 @@ pub(crate) fn create(root: &Arc<Dir>, device: &Arc<Device>) -> Scope<Device> {
     let scope = Scope::create(root.clone(), device.name(), device.clone());
     scope.file::<Stall>(c_name!(names::debugfs::STALL));
     scope.file::<Engine>(c_name!(names::debugfs::ENGINE));
+    scope.file::<Registers>(c_name!(names::debugfs::REGISTERS));
     scope
 }
 
@@ -64,5 +68,21 @@ impl File for Engine {
         seq_print!(file, "moving: {}\n", queue.moving.unwrap_or(0));
         seq_print!(file, "last_submitted: {}\n", queue.last_submitted);
         seq_print!(file, "last_completed: {}\n", queue.last_completed);
+        let counters = device.queue().counters();
+        seq_print!(file, "missed: {}\n", counters.missed.load(Relaxed));
+        seq_print!(file, "stalls: {}\n", counters.stalls.load(Relaxed));
+        seq_print!(file, "resets: {}\n", counters.resets.load(Relaxed));
+    }
+}
+
+/// The dump of the hardware's registers; nothing for an engine that has none.
+struct Registers;
+
+#[vtable]
+impl File for Registers {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        device.engine().show_registers(file);
     }
 }

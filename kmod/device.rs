@@ -56,7 +56,10 @@ use kernel::{
 };
 
 use crate::{
-    engine::Engine,
+    engine::{
+        Coalescing,
+        Engine, //
+    },
     queue::{
         Attached,
         Queue, //
@@ -183,6 +186,20 @@ impl Device {
         }
         self.queue.set_timeout_ms(milliseconds);
         Ok(())
+    }
+
+    /// Sets after how many completions the hardware interrupts.
+    pub(crate) fn set_interrupt_count(&self, count: u32) -> Result {
+        self.engine
+            .change_coalescing(&|before| Coalescing { count, ..before })
+    }
+
+    /// Sets how long after a completion the hardware interrupts at the latest, in microseconds.
+    pub(crate) fn set_interrupt_microseconds(&self, microseconds: u32) -> Result {
+        self.engine.change_coalescing(&|before| Coalescing {
+            microseconds,
+            ..before
+        })
     }
 
     /// The number of open sessions.

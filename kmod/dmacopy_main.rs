@@ -9,6 +9,7 @@
 
 use kernel::{
     driver::Registration,
+    pci,
     platform,
     prelude::*,
     InPlaceModule,
@@ -55,6 +56,9 @@ use sys::compat::module;
 #[path = "../crates/dmacopy-uapi/src/abi/mod.rs"]
 pub mod uapi;
 
+#[path = "../crates/dmacopy-device/src/registers.rs"]
+pub mod registers;
+
 /// The name of the module, of its driver and of its self-made device.
 const MODULE_NAME: &CStr = {
     let name = <LocalModule as ModuleMetadata>::NAME;
@@ -67,11 +71,13 @@ const MODULE_NAME: &CStr = {
 
 #[pin_data]
 struct DmaCopyModule {
-    // Fields are dropped in this order: the device that the module made for itself, the driver
-    // (which unbinds all other devices), then what all of them use.
+    // Fields are dropped in this order: the device that the module made for itself, the drivers
+    // (which unbind all other devices), then what all of them use.
     _software: Option<sys::platform::Device>,
     #[pin]
     _driver: Registration<platform::Adapter<driver::PlatformDriver>>,
+    #[pin]
+    _pci_driver: Registration<pci::Adapter<driver::PciDriver>>,
     _netlink: sys::netlink::Registration,
     _summary: sys::procfs::Entry<registry::Registry>,
     _registry: sys::module_data::Published,
@@ -97,6 +103,8 @@ impl InPlaceModule for DmaCopyModule {
                 } else {
                     None
                 },
+                // After that, so that the first device is the one which is everywhere.
+                _pci_driver <- Registration::new(MODULE_NAME, module),
             }))
         })
     }

@@ -36,34 +36,24 @@ pub(crate) struct Pieces<'a> {
 }
 
 impl Request {
-    /// What is to be moved, in pieces of at most `max_bytes` bytes.
+    /// The piece that begins where `done` bytes are behind it, at most `max_bytes` bytes long.
     ///
-    /// An error is the last item: the buffer is gone, or has never got its memory.
-    pub(crate) fn pieces(&self, max_bytes: usize) -> Pieces<'_> {
-        Pieces {
-            request: self,
-            max_bytes,
-            done: 0,
-        }
-    }
-}
-
-impl Pieces<'_> {
-    fn piece(&self) -> Result<Piece> {
-        let request = self.request;
+    /// An error if the buffer is gone or has never got its memory, or if nothing is left.
+    pub(crate) fn piece(&self, done: usize, max_bytes: usize) -> Result<Piece> {
+        let left = self.length.checked_sub(done).ok_or(EINVAL)?;
         // OVERFLOW: Whoever has made the request has checked its ranges.
-        let destination = request.buffer.segment(request.destination + self.done)?;
-        let mut length = min(request.length - self.done, self.max_bytes);
+        let destination = self.buffer.segment(self.destination + done)?;
+        let mut length = min(left, max_bytes);
         length = min(length, destination.length);
-        let source = match request.source {
+        let source = match self.source {
             Source::Pattern(_) => None,
-            Source::Offset(offset) => Some((&request.buffer, offset)),
+            Source::Offset(offset) => Some((&self.buffer, offset)),
             Source::Buffer(ref buffer, offset) => Some((buffer, offset)),
         };
         let source = match source {
             None => None,
             Some((buffer, offset)) => {
-                let source = buffer.segment(offset + self.done)?;
+                let source = buffer.segment(offset + done)?;
                 length = min(length, source.length);
                 Some(source.address)
             }
@@ -77,6 +67,17 @@ impl Pieces<'_> {
             length,
         })
     }
+
+    /// What is to be moved, in pieces of at most `max_bytes` bytes.
+    ///
+    /// An error is the last item: the buffer is gone, or has never got its memory.
+    pub(crate) fn pieces(&self, max_bytes: usize) -> Pieces<'_> {
+        Pieces {
+            request: self,
+            max_bytes,
+            done: 0,
+        }
+    }
 }
 
 impl Iterator for Pieces<'_> {
@@ -86,7 +87,7 @@ impl Iterator for Pieces<'_> {
         if self.done >= self.request.length {
             return None;
         }
-        let piece = self.piece();
+        let piece = self.request.piece(self.done, self.max_bytes);
         self.done = match piece {
             Ok(piece) => self.done + piece.length,
             Err(_) => self.request.length,

@@ -30,6 +30,8 @@ static LIST: AttributeList<CharDevice, { attribute::ALL.len() }> = AttributeList
     Entry::new::<BufferBytes>(),
     Entry::new::<RingEntries>(),
     Entry::new::<TimeoutMs>(),
+    Entry::new::<InterruptCount>(),
+    Entry::new::<InterruptMicroseconds>(),
     Entry::new::<Sessions>(),
     Entry::new::<Transfers>(),
     Entry::new::<Bytes>(),
@@ -85,6 +87,14 @@ read_only!(State, STATE, device => device.queue().state().name());
 read_write!(BufferBytes, BUFFER_BYTES, device => device.buffer_bytes(), set_buffer_bytes);
 read_write!(RingEntries, RING_ENTRIES, device => device.ring_entries(), set_ring_entries);
 read_write!(TimeoutMs, TIMEOUT_MS, device => device.timeout_ms(), set_timeout_ms);
+read_write!(
+    InterruptCount, INTERRUPT_COUNT,
+    device => device.engine().coalescing().count, set_interrupt_count
+);
+read_write!(
+    InterruptMicroseconds, INTERRUPT_MICROSECONDS,
+    device => device.engine().coalescing().microseconds, set_interrupt_microseconds
+);
 read_only!(Sessions, SESSIONS, device => device.sessions());
 read_only!(Transfers, TRANSFERS, device => device.queue().counters().transfers.load(Relaxed));
 read_only!(Bytes, BYTES, device => device.queue().counters().bytes.load(Relaxed));

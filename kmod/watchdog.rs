@@ -9,8 +9,9 @@
 //! When something is overdue, the engine is first made to look for what it was not told of, an
 //! interrupt that was lost for example. If that does not help, the engine has stalled:
 //!
-//! - If it has taken something, it is reset. The first of what it had taken times out; the others
-//!   are given to it once more. An engine that cannot be reset has *failed*: everything ends with
+//! - If it has taken something, it is reset. The first of what it had taken times out (or fails with
+//!   `EIO`, if it is the engine that says that it must be reset); the others are given to it once
+//!   more. An engine that cannot be reset has *failed*: everything ends with
 //!   `EIO`, what is submitted later too, until a reset succeeds, which is tried every now and then.
 //! - What is overdue and waits is taken back.
 
@@ -160,7 +161,6 @@ impl Queue {
     }
 
     /// The engine says that it goes on only when it has been reset.
-    #[expect(dead_code, reason = "for engines that are hardware")]
     pub(crate) fn needs_reset(self: &Arc<Self>) {
         let mut inner = self.inner.lock();
         inner.has_fault = true;
@@ -208,13 +208,16 @@ impl Queue {
         }
 
         self.declare_stall(now, timeout);
-        let needs_reset = {
+        let reason = {
             let inner = self.inner.lock();
             let clock = inner.clock(now, timeout);
-            inner.has_fault || matches!(inner.state, State::Failed) || inner.is_stuck(clock)
+            let is_late = matches!(inner.state, State::Failed) || inner.is_stuck(clock);
+            // Who waits for an engine that has given up itself has waited for nothing.
+            let reason = inner.has_fault.then_some(EIO);
+            reason.or(is_late.then_some(ETIMEDOUT))
         };
-        if needs_reset {
-            self.recover(&*engine, Some(ETIMEDOUT));
+        if reason.is_some() {
+            self.recover(&*engine, reason);
         }
         self.end_overdue(now, timeout);
     }

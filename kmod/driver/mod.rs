@@ -19,9 +19,13 @@ use crate::{
     sys::debugfs::Scope, //
 };
 
+mod pci;
 mod platform;
 
-pub(crate) use self::platform::PlatformDriver;
+pub(crate) use self::{
+    pci::PciDriver,
+    platform::PlatformDriver, //
+};
 
 /// What exists as long as a device is bound.
 ///

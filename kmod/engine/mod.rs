@@ -2,11 +2,24 @@
 
 //! What moves the bytes: one file per engine, all of them behind [`Engine`].
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile, //
+};
 
+mod pci;
 mod software;
 
-pub(crate) use self::software::Software;
+pub(crate) use self::{
+    pci::{
+        Coalescing,
+        Function,
+        Pci, //
+    },
+    software::Software, //
+};
+
+use crate::sys::compat;
 
 /// An engine takes transfers from the [`Queue`](crate::queue::Queue) that it was made for, as many
 /// at a time as it likes, moves their bytes, and completes them.
@@ -49,4 +62,17 @@ pub(crate) trait Engine: Send + Sync {
     ///
     /// Called after the queue has been closed, so that nothing is started afterwards.
     fn quiesce(&self);
+
+    /// When the hardware tells of completions.
+    fn coalescing(&self) -> Coalescing {
+        Coalescing::default()
+    }
+
+    /// Changes that, if the hardware can do so.
+    fn change_coalescing(&self, _change: &dyn Fn(Coalescing) -> Coalescing) -> Result {
+        Err(compat::EOPNOTSUPP)
+    }
+
+    /// Prints the registers of the hardware, if it has any.
+    fn show_registers(&self, _file: &SeqFile) {}
 }

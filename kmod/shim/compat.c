@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 /*
- * For Linux 7.2 only: the helpers for generic netlink that 7.3 has in rust/helpers/net/genetlink.c,
- * and a proof that sys/compat.rs declares its structures as C does.
+ * For Linux 7.2 only: the helpers that 7.3 has in rust/helpers/, net/genetlink.c and barrier.c, and
+ * a proof that sys/compat.rs declares its structures as C does.
  */
 
+#include <asm/barrier.h>
 #include <net/genetlink.h>
 
 #include "compat.h"
@@ -52,6 +53,11 @@ int dmacopy_genlmsg_multicast(const struct genl_family *family, struct sk_buff *
 void dmacopy_nlmsg_free(struct sk_buff *skb)
 {
 	nlmsg_free(skb);
+}
+
+void dmacopy_dma_rmb(void)
+{
+	dma_rmb();
 }
 
 struct sock *dmacopy_genl_sock(void)

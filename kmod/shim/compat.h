@@ -10,5 +10,6 @@ int dmacopy_genlmsg_multicast(const struct genl_family *family, struct sk_buff *
 			      unsigned int group, gfp_t flags);
 void dmacopy_nlmsg_free(struct sk_buff *skb);
 struct sock *dmacopy_genl_sock(void);
+void dmacopy_dma_rmb(void);
 int dmacopy_genl_has_listeners(const struct genl_family *family, struct net *net,
 			       unsigned int group);

@@ -14,8 +14,13 @@
 //! | generic netlink | no bindings, no helpers in C | both, and `kernel::net::netlink` |
 //! | a condition to poll for | waits for its readers when it goes | is freed behind them, `PollCondVarBox` |
 //! | a coherent allocation | `dma_handle`, and access by its address | `dma_address`, and `io_project!` |
+//! | a message-signalled interrupt | a handler is told its device | borrows from its vectors |
+//! | a barrier for what a device writes | no helper in C | `dma_mb` |
 //! | error numbers | those of `errno-base.h`, and a few | all |
 
+mod pci;
+
+pub(crate) use self::pci::*;
 #[cfg(linux_7_2)]
 pub(crate) use linux_7_2::*;
 #[cfg(not(linux_7_2))]
@@ -27,7 +32,8 @@ mod newest {
         bindings,
         error::code::{
             ECANCELED,
-            ENOBUFS, //
+            ENOBUFS,
+            EOPNOTSUPP, //
         },
         io::{
             io_project,
@@ -51,6 +57,10 @@ mod newest {
         },
         prelude::*,
         ptr::KnownSize,
+        sync::barrier::{
+            dma_mb,
+            Read, //
+        },
         time::Delta, //
     };
 
@@ -67,6 +77,12 @@ mod newest {
     /// Where the memory begins, for the device.
     pub(crate) fn dma_address<T: KnownSize + ?Sized>(memory: &Coherent<T>) -> DmaAddress {
         memory.dma_address()
+    }
+
+    /// Has the processor read what comes after this behind what was before, also as a device writes
+    /// it.
+    pub(crate) fn dma_rmb() {
+        dma_mb(Read);
     }
 
     /// The time in milliseconds, rounded up.
@@ -180,6 +196,7 @@ mod linux_7_2 {
 
     pub(crate) const ECANCELED: Error = error(bindings::ECANCELED);
     pub(crate) const ENOBUFS: Error = error(bindings::ENOBUFS);
+    pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
 
     const fn error(number: u32) -> Error {
         assert!(number > 0 && number <= bindings::MAX_ERRNO);
@@ -200,6 +217,13 @@ mod linux_7_2 {
         let nanos = time.as_nanos();
         // Towards zero, which is up for what is negative.
         nanos / NANOS + i64::from(nanos % NANOS > 0)
+    }
+
+    /// Has the processor read what comes after this behind what was before, also as a device writes
+    /// it.
+    pub(crate) fn dma_rmb() {
+        // SAFETY: It can be called anywhere.
+        unsafe { bindings::dmacopy_dma_rmb() };
     }
 
     /// Waits until all who are in a read-side section of RCU have left it.
@@ -509,6 +533,7 @@ mod linux_7_2 {
                 flags: gfp_t,
             ) -> c_int;
             pub(crate) fn dmacopy_genl_sock() -> *mut sock;
+            pub(crate) fn dmacopy_dma_rmb();
             #[link_name = "dmacopy_nlmsg_free"]
             pub(crate) fn nlmsg_free(skb: *mut sk_buff);
             #[link_name = "dmacopy_genl_has_listeners"]

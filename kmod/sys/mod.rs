@@ -20,6 +20,7 @@ pub(crate) mod miscdevice;
 pub(crate) mod module_data;
 pub(crate) mod netlink;
 pub(crate) mod pages;
+pub(crate) mod pci;
 pub(crate) mod platform;
 pub(crate) mod poll;
 pub(crate) mod procfs;

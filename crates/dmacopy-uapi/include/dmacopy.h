@@ -249,6 +249,8 @@ struct dmacopy_completion {
 #define DMACOPY_IOCTL_SYNC _IOW(DMACOPY_MAGIC, 20, struct dmacopy_sync)
 /* A kernel worker moves the bytes. */
 #define DMACOPY_ENGINE_SOFTWARE 0
+/* A PCI function, the kit's own peripheral, moves the bytes. */
+#define DMACOPY_ENGINE_PCI 2
 /* The session's buffer can be mapped with mmap(2). */
 #define DMACOPY_CAP_MMAP (1ULL << 0)
 /* write(2) and read(2) copy a stream through the engine. */
@@ -286,7 +288,7 @@ struct dmacopy_completion {
  */
 #define DMACOPY_ABI_VERSION 3
 
-/* The module, the platform driver and the stem of each device's name. */
+/* The module, its drivers and the stem of each device's name. */
 #define DMACOPY_NAME_DRIVER "dmacopy"
 /* The device-tree compatible string of a node that this driver binds to. */
 #define DMACOPY_NAME_COMPATIBLE "bringup,dmacopy"
@@ -318,6 +320,16 @@ struct dmacopy_completion {
  * counts as stalled, milliseconds.
  */
 #define DMACOPY_NAME_ATTRIBUTE_TIMEOUT_MS "timeout_ms"
+/*
+ * Read-write: after how many completions the hardware interrupts; 0 for each at once, which is
+ * all there is for hardware that cannot wait.
+ */
+#define DMACOPY_NAME_ATTRIBUTE_INTERRUPT_COUNT "interrupt_count"
+/*
+ * Read-write: how long after a completion the hardware interrupts at the latest, microseconds;
+ * 0 for each at once.
+ */
+#define DMACOPY_NAME_ATTRIBUTE_INTERRUPT_MICROSECONDS "interrupt_microseconds"
 /* Read-only: sessions that are open now. */
 #define DMACOPY_NAME_ATTRIBUTE_SESSIONS "sessions"
 /* Read-only: transfers completed since probe. */
@@ -331,6 +343,8 @@ struct dmacopy_completion {
 
 /* A kernel worker. */
 #define DMACOPY_NAME_ENGINE_SOFTWARE "software"
+/* A PCI function, the kit's own peripheral. */
+#define DMACOPY_NAME_ENGINE_PCI "pci"
 
 /* Values of DMACOPY_NAME_ATTRIBUTE_STATE and of DMACOPY_NAME_UEVENT_STATE. */
 
@@ -394,6 +408,8 @@ struct dmacopy_completion {
 #define DMACOPY_NAME_DEBUGFS_STALL "stall"
 /* Read-only: the engine's queue and counters, one name: value per line. */
 #define DMACOPY_NAME_DEBUGFS_ENGINE "engine"
+/* Read-only: the registers of the hardware, one NAME: value per line. */
+#define DMACOPY_NAME_DEBUGFS_REGISTERS "registers"
 
 /* The name of the family. */
 #define DMACOPY_NETLINK_FAMILY "dmacopy"

@@ -60,7 +60,7 @@ fn listing() -> Result<String, std::fmt::Error> {
     constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT);
     constants!(text, "{:#010x}": ioctl::CREATE_BUFFER, ioctl::IMPORT_BUFFER, ioctl::EXPORT_BUFFER);
     constants!(text, "{:#010x}": ioctl::FREE_BUFFER, ioctl::SYNC);
-    constants!(text, "{}": ioctl::ENGINE_SOFTWARE);
+    constants!(text, "{}": ioctl::ENGINE_SOFTWARE, ioctl::ENGINE_PCI);
     constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS);
     constants!(text, "{:#x}": ioctl::CAP_BUFFERS, ioctl::CAP_DMA_BUF);
     constants!(
@@ -193,12 +193,15 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::attribute::BUFFER_BYTES,
         names::attribute::RING_ENTRIES,
         names::attribute::TIMEOUT_MS,
+        names::attribute::INTERRUPT_COUNT,
+        names::attribute::INTERRUPT_MICROSECONDS,
         names::attribute::SESSIONS,
         names::attribute::TRANSFERS,
         names::attribute::BYTES,
         names::attribute::ERRORS,
         names::attribute::ALL,
         names::engine::SOFTWARE,
+        names::engine::PCI,
         names::state::RUNNING,
         names::state::STALLED,
         names::state::FAILED,
@@ -220,6 +223,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::kfunc::ERRORS,
         names::debugfs::STALL,
         names::debugfs::ENGINE,
+        names::debugfs::REGISTERS,
     );
     writeln!(text)?;
     constants!(text, "{:?}": netlink::FAMILY, netlink::group::EVENTS);

@@ -330,7 +330,8 @@ fn a_device_that_goes_and_comes_is_told(_: &mut Target) {
     };
     assert_eq!(events.next(PATIENCE).unwrap(), Some(gone));
     assert_eq!(query.device(number).errno(), Some(libc::ENODEV));
-    assert_eq!(query.devices().unwrap(), []);
+    let others = query.devices().unwrap();
+    assert!(others.iter().all(|status| status.number != number));
 
     unbound.rebind().unwrap();
     let come = Event::Added { number, name };
@@ -431,10 +432,13 @@ fn no_privilege_is_needed(_: &mut Target) {
 fn the_family_goes_and_comes_with_the_module_whoever_listens(_: &mut Target) {
     let mut events = Events::listen().unwrap();
     let mut query = Query::open().unwrap();
+    let devices = Device::all().unwrap();
     let unloaded = Unloaded::new().unwrap();
 
-    let gone = events.next(PATIENCE).unwrap();
-    assert!(matches!(gone, Some(Event::Removed { .. })), "{gone:?}");
+    for _ in devices {
+        let gone = events.next(PATIENCE).unwrap();
+        assert!(matches!(gone, Some(Event::Removed { .. })), "{gone:?}");
+    }
     let error = Connection::open(FAMILY).unwrap_err();
     let Error::Netlink { source, .. } = error else {
         panic!("{error}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dmacopy_client::{Device, State};
-use dmacopy_uapi::names::{attribute, state};
+use dmacopy_uapi::names::{attribute, engine, state};
 use dmacopy_uapi::ring;
 use hil::Target;
 use on_target::{Errno, PATIENCE, Result, Stalled, in_thread, page_bytes, wait_for_waiting};
@@ -53,12 +53,32 @@ fn what_the_kernel_reports_cannot_be_set(_: &mut Target) {
             attribute::BUFFER_BYTES,
             attribute::RING_ENTRIES,
             attribute::TIMEOUT_MS,
+            attribute::INTERRUPT_COUNT,
+            attribute::INTERRUPT_MICROSECONDS,
         ];
         if can_be_set.contains(&name) {
             continue;
         }
         let result = device.attributes().directory().set(name, "1");
         assert_eq!(result.errno(), Some(libc::EACCES), "{name}");
+    }
+}
+
+#[hil::test]
+fn an_engine_whose_interrupts_cannot_wait_returns_eopnotsupp(_: &mut Target) {
+    let device = Device::first().unwrap();
+    // The peripheral has its own tests.
+    assert_ne!(device.attributes().engine().unwrap(), engine::PCI);
+    let directory = device.attributes().directory();
+    for name in [
+        attribute::INTERRUPT_COUNT,
+        attribute::INTERRUPT_MICROSECONDS,
+    ] {
+        let result = directory.set(name, "1");
+        assert_eq!(result.errno(), Some(libc::EOPNOTSUPP), "{name}");
+        assert_eq!(directory.number(name).unwrap(), 0, "{name}");
+        let result = directory.set(name, "-1");
+        assert_eq!(result.errno(), Some(libc::EINVAL), "{name}");
     }
 }
 

@@ -94,6 +94,8 @@ const _: () = assert!(core::mem::size_of::<Info>() == 64);
 
 /// A kernel worker moves the bytes.
 pub const ENGINE_SOFTWARE: u32 = 0;
+/// A PCI function, the kit's own peripheral, moves the bytes.
+pub const ENGINE_PCI: u32 = 2;
 
 /// The session's buffer can be mapped with `mmap(2)`.
 pub const CAP_MMAP: u64 = 1 << 0;

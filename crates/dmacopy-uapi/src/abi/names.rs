@@ -5,7 +5,7 @@
 //! Devices are numbered from 0 in the order of their probe; a device's own name is
 //! [`DRIVER`] followed by its number, as in `/dev/dmacopy0` and `/sys/class/misc/dmacopy0`.
 
-/// The module, the platform driver and the stem of each device's name.
+/// The module, its drivers and the stem of each device's name.
 pub const DRIVER: &str = "dmacopy";
 
 /// The device-tree compatible string of a node that this driver binds to.
@@ -35,6 +35,12 @@ pub mod attribute {
     /// Read-write: how long the engine may complete nothing while a transfer is there, before it
     /// counts as stalled, milliseconds.
     pub const TIMEOUT_MS: &str = "timeout_ms";
+    /// Read-write: after how many completions the hardware interrupts; 0 for each at once, which is
+    /// all there is for hardware that cannot wait.
+    pub const INTERRUPT_COUNT: &str = "interrupt_count";
+    /// Read-write: how long after a completion the hardware interrupts at the latest, microseconds;
+    /// 0 for each at once.
+    pub const INTERRUPT_MICROSECONDS: &str = "interrupt_microseconds";
     /// Read-only: sessions that are open now.
     pub const SESSIONS: &str = "sessions";
     /// Read-only: transfers completed since probe.
@@ -44,13 +50,15 @@ pub mod attribute {
     /// Read-only: transfers that failed or timed out since probe.
     pub const ERRORS: &str = "errors";
     /// All of the above.
-    pub const ALL: [&str; 10] = [
+    pub const ALL: [&str; 12] = [
         ABI_VERSION,
         ENGINE,
         STATE,
         BUFFER_BYTES,
         RING_ENTRIES,
         TIMEOUT_MS,
+        INTERRUPT_COUNT,
+        INTERRUPT_MICROSECONDS,
         SESSIONS,
         TRANSFERS,
         BYTES,
@@ -62,6 +70,8 @@ pub mod attribute {
 pub mod engine {
     /// A kernel worker.
     pub const SOFTWARE: &str = "software";
+    /// A PCI function, the kit's own peripheral.
+    pub const PCI: &str = "pci";
 }
 
 /// Values of [`attribute::STATE`] and of [`uevent::STATE`].
@@ -131,4 +141,6 @@ pub mod debugfs {
     pub const STALL: &str = "stall";
     /// Read-only: the engine's queue and counters, one `name: value` per line.
     pub const ENGINE: &str = "engine";
+    /// Read-only: the registers of the hardware, one `NAME: value` per line.
+    pub const REGISTERS: &str = "registers";
 }
