@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `dmacopy`: what the driver says about its device.
+//! `dmacopy info`: what the driver says about a device.
 
-use std::process::ExitCode;
-
-use clap::Subcommand;
 use dmacopy_client::Device;
 use dmacopy_uapi::ioctl;
 use serde::Serialize;
 
-use crate::exit;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Show what the first device is and what it can do
-    Info {
-        /// Print a JSON document
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// What [`Command::Info`] shows.
+/// What is shown.
 #[derive(Debug, Serialize)]
 struct Description {
     device: String,
@@ -34,16 +19,12 @@ struct Description {
     timeout_ms: u128,
 }
 
-pub(crate) fn run(command: &Command) -> ExitCode {
-    let Command::Info { json } = *command;
-    match describe().and_then(|description| print(&description, json)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
-    }
+/// Shows what a device is and what it can do.
+pub(super) fn run(device: &Device, json: bool) -> anyhow::Result<()> {
+    print(&describe(device)?, json)
 }
 
-fn describe() -> anyhow::Result<Description> {
-    let device = Device::first()?;
+fn describe(device: &Device) -> anyhow::Result<Description> {
     let attributes = device.attributes();
     let info = device.session()?.info()?;
     Ok(Description {
