@@ -3,6 +3,7 @@
 //! What the tests of a bench have in common: programs for the board that need no compiler.
 
 mod calls;
+pub mod copier;
 pub mod gpio;
 
 use std::time::Duration;
