@@ -4,15 +4,13 @@
 //! its other buffers, by their numbers.
 
 use kernel::{
-    mm::virt::{
-        flags,
-        VmaNew, //
-    },
+    mm::virt::VmaNew,
     prelude::*, //
 };
 
 use crate::{
     session::Session,
+    sys::compat::flags,
     uapi::{
         ioctl::map_offset,
         transfer, //

@@ -2,10 +2,11 @@
 
 /*
  * For Linux 7.2 only: the helpers that 7.3 has in rust/helpers/, net/genetlink.c and barrier.c, and
- * a proof that sys/compat.rs declares its structures as C does.
+ * a proof that sys/compat.rs declares structures and numbers as C does.
  */
 
 #include <asm/barrier.h>
+#include <linux/mm.h>
 #include <net/genetlink.h>
 
 #include "compat.h"
@@ -26,6 +27,7 @@ static_assert(sizeof(struct genl_split_ops) == 40);
 static_assert(offsetof(struct genl_split_ops, policy) == 24);
 static_assert(offsetof(struct genl_split_ops, validate) == 39);
 static_assert(offsetof(struct genl_dumpit_info, info) == 40);
+static_assert(VM_MAYSHARE == 1 << 7);
 static_assert(NLA_U32 == 3 && GENL_CMD_CAP_DO == 2 && GENL_CMD_CAP_DUMP == 4);
 static_assert(GENLMSG_DEFAULT_SIZE >= PAGE_SIZE - 512);
 

@@ -17,6 +17,7 @@
 //! | a message-signalled interrupt | a handler is told its device | borrows from its vectors |
 //! | a barrier for what a device writes | no helper in C | `dma_mb` |
 //! | error numbers | those of `errno-base.h`, and a few | all |
+//! | `flags::MAYSHARE` | has the value of `MAYEXEC`, which is wrong | is right |
 
 mod pci;
 
@@ -39,6 +40,7 @@ mod newest {
             io_project,
             Io, //
         },
+        mm::virt::flags,
         net::netlink::{
             MulticastGroup,
             GENLMSG_DEFAULT_SIZE, //
@@ -236,6 +238,14 @@ mod linux_7_2 {
     pub(crate) fn genl_sock() -> *mut bindings::sock {
         // SAFETY: It can be called anywhere.
         unsafe { bindings::dmacopy_genl_sock() }
+    }
+
+    /// The flags of a mapping that are not right in the kernel's own list.
+    pub(crate) mod flags {
+        use super::bindings;
+
+        /// Which Linux 7.2 takes for `MAYEXEC`: `rust/bindings/bindings_helper.h`.
+        pub(crate) const MAYSHARE: bindings::vm_flags_t = 1 << 7;
     }
 
     /// Bytes of a coherent allocation.

@@ -10,16 +10,16 @@ use kernel::{
     alloc::allocator::Vmalloc,
     bindings,
     error::to_result,
-    mm::virt::{
-        flags,
-        VmaNew, //
-    },
+    mm::virt::VmaNew,
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };
 
-use super::window::Window;
+use super::{
+    compat::flags,
+    window::Window, //
+};
 
 /// Zeroed pages.
 ///
