@@ -3,6 +3,7 @@
 //! What the sources of the ABI promise to user space, told from their constants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use super::Fault;
 use crate::Tree;
@@ -11,6 +12,10 @@ use crate::rust_source::{Constant, Token, constants};
 const NAMES: &str = "crates/dmacopy-uapi/src/abi/names.rs";
 const REQUESTS: &str = "crates/dmacopy-uapi/src/abi/ioctl.rs";
 const MESSAGES: &str = "crates/dmacopy-uapi/src/abi/netlink.rs";
+
+/// The modules of attributes that have a directory of their own, and the constant that names it.
+const GROUPS: [&str; 2] = ["limits", "upcall"];
+const GROUP: &str = "GROUP";
 
 /// The subjects of the ABI's pages.
 #[derive(Debug, Default)]
@@ -44,9 +49,12 @@ impl Promise {
             };
             let subject = match constant.module.as_str() {
                 "attribute" => format!("/sys/class/{class}/{driver}N/{text}"),
+                group if GROUPS.contains(&group) && constant.name != GROUP => {
+                    format!("/sys/class/{class}/{driver}N/{group}/{text}")
+                }
                 "debugfs" => format!("/sys/kernel/debug/{driver}/{driver}N/{text}"),
                 "tracepoint" => format!("/sys/kernel/tracing/events/{driver}/{text}"),
-                "uevent" => text.to_owned(),
+                "uevent" | "environment" => text.to_owned(),
                 "" if constant.name.starts_with("PROC_") => format!("/proc/{text}"),
                 "" if constant.name.starts_with("PARAMETER_") => {
                     let parameter = format!("/sys/module/{driver}/parameters/{text}");
@@ -99,18 +107,25 @@ fn text<'a>(names: &'a [Constant], name: &str) -> Result<&'a str, Fault> {
 
 /// The attributes that are missing in the list of all attributes.
 fn unlisted(names: &[Constant]) -> Vec<Fault> {
-    let attributes = || names.iter().filter(|one| one.module == "attribute");
-    let Some(all) = attributes().find(|one| one.name == "ALL") else {
-        return vec![Fault::new(NAMES, 1, "there is no attribute::ALL")];
-    };
-    let listed: BTreeSet<_> = all.words().collect();
-    attributes()
-        .filter(|one| one.text().is_some() && !listed.contains(one.name.as_str()))
-        .map(|one| {
-            let what = format!("attribute::ALL does not list {}", one.name);
+    let groups = GROUPS.into_iter();
+    let groups = groups.filter(|group| names.iter().any(|one| one.module == *group));
+    let mut faults = Vec::new();
+    for module in iter::once("attribute").chain(groups) {
+        let attributes = || names.iter().filter(|one| one.module == module);
+        let Some(all) = attributes().find(|one| one.name == "ALL") else {
+            faults.push(Fault::new(NAMES, 1, format!("there is no {module}::ALL")));
+            continue;
+        };
+        let listed: BTreeSet<_> = all.words().collect();
+        let unlisted = attributes()
+            .filter(|one| one.text().is_some() && one.name != GROUP)
+            .filter(|one| !listed.contains(one.name.as_str()));
+        faults.extend(unlisted.map(|one| {
+            let what = format!("{module}::ALL does not list {}", one.name);
             Fault::new(NAMES, one.line, what)
-        })
-        .collect()
+        }));
+    }
+    faults
 }
 
 /// A request code as the C macro that makes it, if a constant is one: its value is

@@ -75,6 +75,12 @@ pub mod state { pub const RUNNING: &str = "running"; }
 pub mod uevent { pub const STATE: &str = "COPIER_STATE"; }
 pub mod tracepoint { pub const END: &str = "copier_end"; }
 pub mod debugfs { pub const STALL: &str = "stall"; }
+pub mod limits {
+    pub const GROUP: &str = "limits";
+    pub const BYTES: &str = "bytes";
+    pub const ALL: [&str; 1] = [BYTES];
+}
+pub mod environment { pub const DEVICE: &str = "COPIER_DEVICE"; }
 "#;
     const CODES: &str = "
 pub const MAGIC: u8 = 0xdc;
@@ -92,7 +98,9 @@ pub mod command { pub const GET_DEVICE: u8 = 1; }
 pub mod attribute { pub const NUMBER: u16 = 2; }
 pub mod state { pub const STALLED: u32 = 3; }
 ";
-    const SUBJECTS: [&str; 12] = [
+    const SUBJECTS: [&str; 14] = [
+        "/sys/class/misc/copierN/limits/bytes",
+        "COPIER_DEVICE",
         "/sys/class/misc/copierN/state",
         "/sys/kernel/debug/copier/copierN/stall",
         "/proc/driver/copier",
@@ -148,7 +156,7 @@ pub mod state { pub const STALLED: u32 = 3; }
             "netlink copier attribute number, 3",
         ] {
             let places = found(NAMES, &[&SUBJECTS[..], &[more]].concat());
-            assert_eq!(places, ["kmod/ABI/copier:13"], "{more}");
+            assert_eq!(places, ["kmod/ABI/copier:15"], "{more}");
         }
     }
 
@@ -158,6 +166,11 @@ pub mod state { pub const STALLED: u32 = 3; }
         assert_eq!(
             found(&names, &SUBJECTS),
             ["crates/dmacopy-uapi/src/abi/names.rs:7"]
+        );
+        let names = NAMES.replace("= [BYTES]", "= [OTHER]");
+        assert_eq!(
+            found(&names, &SUBJECTS),
+            ["crates/dmacopy-uapi/src/abi/names.rs:16"]
         );
     }
 
