@@ -32,7 +32,7 @@ use crate::{
     registry::Listed,
     session::Session,
     sys::{
-        attribute::AttributeGroup,
+        attribute::AttributeGroups,
         miscdevice::{
             self,
             Closed,
@@ -54,10 +54,7 @@ pub(crate) fn register(parent: &device::Device<Bound>, listed: Listed) -> Result
         // Somebody may have opened it meanwhile.
         .inspect_err(|_| device.shut_down())?;
     netlink::device_added(&device);
-    device
-        .queue()
-        .health()
-        .attach(device.number(), class_device);
+    device.queue().health().attach(device.clone(), class_device);
     Ok(())
 }
 
@@ -66,10 +63,11 @@ impl MiscDevice for CharDevice {
     type Data = Listed;
     type File = Arc<Session>;
 
-    const MODE: u16 = 0o600;
+    // The group is root's until a udev rule gives it another one, see `udev/60-dmacopy.rules`.
+    const MODE: u16 = 0o660;
 
-    fn attributes() -> &'static AttributeGroup<Self> {
-        &sysfs::ATTRIBUTES
+    fn attributes() -> AttributeGroups<Self> {
+        sysfs::GROUPS.all()
     }
 
     fn open(listed: &Listed, _file: &File) -> Result<Arc<Session>> {

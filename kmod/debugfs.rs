@@ -16,6 +16,9 @@ use kernel::{
 
 use crate::{
     device::Device,
+    engine::Faults,
+    report::Report,
+    sys::capability::require_admin,
     sys::debugfs::{
         Dir,
         File,
@@ -30,7 +33,59 @@ pub(crate) fn create(root: &Arc<Dir>, device: &Arc<Device>) -> Scope<Device> {
     scope.file::<Stall>(c_name!(names::debugfs::STALL));
     scope.file::<Engine>(c_name!(names::debugfs::ENGINE));
     scope.file::<Registers>(c_name!(names::debugfs::REGISTERS));
+    scope.file::<Sessions>(c_name!(names::debugfs::SESSIONS));
+    if device.engine().faults().is_some() {
+        scope.file::<FailNext>(c_name!(names::debugfs::FAIL_NEXT));
+        scope.file::<Delay>(c_name!(names::debugfs::DELAY_US));
+    }
     scope
+}
+
+/// The number that user space writes, perhaps with a newline, if it may.
+fn number(reader: &mut UserSliceReader) -> Result<u32> {
+    require_admin()?;
+    let mut text = [0; 12];
+    let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
+    reader.read_slice(text)?;
+    let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
+    text.trim().parse().map_err(|_| EINVAL)
+}
+
+/// How many transfers are to fail.
+struct FailNext;
+
+#[vtable]
+impl File for FailNext {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        let faults = device.engine().faults();
+        seq_print!(file, "{}\n", faults.map_or(0, Faults::fail_next));
+    }
+
+    fn store(device: &Device, reader: &mut UserSliceReader) -> Result {
+        let count = number(reader)?;
+        device.engine().faults().ok_or(ENODEV)?.set_fail_next(count)
+    }
+}
+
+/// How much longer transfers are to take.
+struct Delay;
+
+#[vtable]
+impl File for Delay {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        let faults = device.engine().faults();
+        seq_print!(file, "{}\n", faults.map_or(0, Faults::delay_us));
+    }
+
+    fn store(device: &Device, reader: &mut UserSliceReader) -> Result {
+        let microseconds = number(reader)?;
+        let faults = device.engine().faults().ok_or(ENODEV)?;
+        faults.set_delay_us(microseconds)
+    }
 }
 
 /// The switch that stalls the engine.
@@ -46,6 +101,7 @@ impl File for Stall {
     }
 
     fn store(device: &Device, reader: &mut UserSliceReader) -> Result {
+        require_admin()?;
         // `Y`, `N` and their like, perhaps with a newline.
         let mut text = [0; 4];
         let text = text.get_mut(..reader.len()).ok_or(EINVAL)?;
@@ -84,5 +140,26 @@ impl File for Registers {
 
     fn show(device: &Device, file: &SeqFile) {
         device.engine().show_registers(file);
+    }
+}
+
+/// The open sessions, each with its rings.
+struct Sessions;
+
+#[vtable]
+impl File for Sessions {
+    type Data = Device;
+
+    fn show(device: &Device, file: &SeqFile) {
+        let mut first = true;
+        device.for_each_session(|session| {
+            seq_print!(
+                file,
+                "{}{}",
+                if first { "" } else { "\n" },
+                Report::of(session)
+            );
+            first = false;
+        });
     }
 }

@@ -29,10 +29,12 @@
 //! 9. `Binding::is_bound`
 //! 10. the lock of a dma-buf and those of whoever exports it; of our exports, `Exported::mappings`
 //!
-//! `Queue::recovery` comes before `Health::announced`, that before `Queue::inner`, and
-//! `Queue::inner` after all others but number 10, with no lock taken while it is held. The watchdog
-//! and the engine's worker take `recovery`, `announced`, `stream`, `rings`, `state` and `inner`, so they are
-//! waited for with at most `sessions` and what comes before that held.
+//! `Queue::recovery` comes before `Health::announced`, that before `Aftermath::pending`, the lock of
+//! the upcall's setting and `Queue::inner`, and `Queue::inner` after all others but number 10, with no
+//! lock taken while it is held. The watchdog and the engine's worker take `recovery`, `announced`,
+//! `pending`, the setting, `stream`, `rings`, `state` and `inner`, so they are waited for with at most
+//! `sessions` and what comes before that held. The work of `Aftermath` takes `sessions`, too, so it is
+//! waited for with nothing held but what comes before that.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.
 
@@ -56,10 +58,12 @@ use kernel::{
 };
 
 use crate::{
+    aftermath::Aftermath,
     engine::{
         Coalescing,
         Engine, //
     },
+    limits::Limits,
     queue::{
         Attached,
         Queue, //
@@ -87,6 +91,8 @@ pub(crate) struct Device {
     queue: Attached,
     buffer_bytes: Atomic<usize>,
     ring_entries: Atomic<u32>,
+    limits: Arc<Limits>,
+    aftermath: Arc<Aftermath>,
     #[pin]
     sessions: Mutex<KVec<Arc<Session>>>,
 }
@@ -103,6 +109,7 @@ impl Device {
         let binding = Binding::new(parent)?;
         let queue = Queue::new(number)?;
         let engine = make_engine(&name, &queue)?;
+        let (limits, aftermath) = (Limits::new()?, Aftermath::new()?);
 
         // The engine is let go of when the device is dropped, at the latest.
         let queue = queue.attach(engine.clone());
@@ -115,6 +122,8 @@ impl Device {
                 queue,
                 buffer_bytes: Atomic::new(64 << 10),
                 ring_entries: Atomic::new(256),
+                limits,
+                aftermath,
                 sessions <- new_mutex!(KVec::new()),
             }),
             GFP_KERNEL,
@@ -144,6 +153,16 @@ impl Device {
     /// The transfers that wait for the engine.
     pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    /// How much of the device its sessions may have.
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// What follows a stall.
+    pub(crate) fn aftermath(&self) -> &Arc<Aftermath> {
+        &self.aftermath
     }
 
     /// Size in bytes of the buffer that a new session gets.
@@ -207,12 +226,22 @@ impl Device {
         self.sessions.lock().len()
     }
 
+    /// Calls `f` with each open session.
+    pub(crate) fn for_each_session(&self, f: impl FnMut(&Arc<Session>)) {
+        self.sessions.lock().iter().for_each(f);
+    }
+
     /// Adds a session, to be woken up and to lose its memory when the device goes.
+    ///
+    /// Fails with `EBUSY` when there are as many as there may be.
     pub(crate) fn add_session(&self, session: Arc<Session>) -> Result {
         let mut sessions = self.sessions.lock();
         // With the sessions locked: otherwise `shut_down` has not looked at them yet.
         if self.is_gone() {
             return Err(ENODEV);
+        }
+        if sessions.len() >= self.limits.sessions.get() {
+            return Err(EBUSY);
         }
         Ok(sessions.push(session, GFP_KERNEL)?)
     }
@@ -239,6 +268,8 @@ impl Device {
         self.queue.close();
         self.engine.quiesce();
         self.queue.end_moving();
+        // The watchdog, which begins it, has been stopped.
+        self.aftermath.end();
 
         let sessions = self.sessions.lock();
         for session in sessions.iter() {

@@ -19,9 +19,11 @@ use kernel::{
 #[macro_use]
 mod name;
 
+mod aftermath;
 mod bpf;
 mod buffers;
 mod chardev;
+mod coredump;
 mod debugfs;
 mod device;
 mod dma;
@@ -30,6 +32,7 @@ mod engine;
 mod health;
 mod ioctl;
 mod lane;
+mod limits;
 mod mmap;
 mod netlink;
 #[allow(dead_code, reason = "for engines that are hardware")]
@@ -37,6 +40,7 @@ mod pieces;
 mod procfs;
 mod queue;
 mod registry;
+mod report;
 mod ring;
 mod session;
 mod stream;
@@ -49,6 +53,7 @@ mod sysfs;
 mod trace;
 mod transfer;
 mod uevent;
+mod upcall;
 mod watchdog;
 
 use sys::compat::module;

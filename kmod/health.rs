@@ -8,11 +8,14 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        Arc,
         Mutex, //
     }, //
 };
 
 use crate::{
+    aftermath::Stall,
+    device::Device,
     netlink,
     uapi::{
         names,
@@ -66,7 +69,8 @@ pub(crate) struct Health {
 
 /// What changes are announced for.
 struct Announced {
-    number: u32,
+    // Which owns this.
+    device: Arc<Device>,
     class_device: ARef<device::Device>,
 }
 
@@ -78,25 +82,38 @@ impl Health {
         })
     }
 
-    /// Announces changes from now on, for device `number` with this class device.
-    pub(crate) fn attach(&self, number: u32, class_device: ARef<device::Device>) {
+    /// Announces changes from now on, for `device` with this class device, until [`Self::detach`].
+    pub(crate) fn attach(&self, device: Arc<Device>, class_device: ARef<device::Device>) {
         *self.announced.lock() = Some(Announced {
-            number,
+            device,
             class_device,
         });
     }
 
     /// Announces nothing any more.
     pub(crate) fn detach(&self) {
-        *self.announced.lock() = None;
+        let announced = self.announced.lock().take();
+        drop(announced);
+    }
+
+    /// Announces that the engine was reset on demand, which was reset number `count`.
+    pub(crate) fn was_reset(&self, count: u64) {
+        if let Some(announced) = self.announced.lock().as_ref() {
+            uevent::was_reset(&announced.class_device, count);
+        }
     }
 
     /// Announces what `decide` decides on: the new state, and the transfer that it begins with.
     pub(crate) fn change(&self, decide: impl FnOnce() -> Option<(State, u64)>) {
         let announced = self.announced.lock();
-        if let (Some((state, sequence)), Some(device)) = (decide(), announced.as_ref()) {
-            uevent::state_changed(&device.class_device, state.name(), sequence);
-            netlink::state_changed(device.number, state, sequence);
+        if let (Some((state, sequence)), Some(announced)) = (decide(), announced.as_ref()) {
+            let device = &announced.device;
+            uevent::state_changed(&announced.class_device, state.name(), sequence);
+            netlink::state_changed(device.number(), state, sequence);
+            if let State::Stalled = state {
+                let queue = device.queue().snapshot();
+                device.aftermath().begin(device, Stall { sequence, queue });
+            }
         }
     }
 }

@@ -32,7 +32,10 @@ use kernel::{
 
 use crate::{
     session::Session,
-    sys::streaming::Side,
+    sys::{
+        capability::require_admin,
+        streaming::Side, //
+    },
     uapi::{
         self,
         ioctl::{
@@ -42,6 +45,7 @@ use crate::{
             FreeBuffer,
             ImportBuffer,
             Info,
+            Reset,
             Submit,
             Sync, //
         },
@@ -54,6 +58,7 @@ const _: () = {
     assert!(uapi::ioctl::INFO == _IOR::<Info>(MAGIC, 0));
     assert!(uapi::ioctl::COPY == _IOWR::<Copy>(MAGIC, 1));
     assert!(uapi::ioctl::SUBMIT == _IOWR::<Submit>(MAGIC, 2));
+    assert!(uapi::ioctl::RESET == _IOW::<Reset>(MAGIC, 8));
     assert!(uapi::ioctl::CREATE_BUFFER == _IOWR::<CreateBuffer>(MAGIC, 16));
     assert!(uapi::ioctl::IMPORT_BUFFER == _IOWR::<ImportBuffer>(MAGIC, 17));
     assert!(uapi::ioctl::EXPORT_BUFFER == _IOWR::<ExportBuffer>(MAGIC, 18));
@@ -64,6 +69,7 @@ const _: () = {
 const INFO: u32 = uapi::ioctl::command(uapi::ioctl::INFO);
 const COPY: u32 = uapi::ioctl::command(uapi::ioctl::COPY);
 const SUBMIT: u32 = uapi::ioctl::command(uapi::ioctl::SUBMIT);
+const RESET: u32 = uapi::ioctl::command(uapi::ioctl::RESET);
 const CREATE_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::CREATE_BUFFER);
 const IMPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::IMPORT_BUFFER);
 const EXPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::EXPORT_BUFFER);
@@ -76,7 +82,8 @@ pub(crate) const CAPABILITIES: u64 = uapi::ioctl::CAP_MMAP
     | uapi::ioctl::CAP_COPY
     | uapi::ioctl::CAP_RINGS
     | uapi::ioctl::CAP_BUFFERS
-    | uapi::ioctl::CAP_DMA_BUF;
+    | uapi::ioctl::CAP_DMA_BUF
+    | uapi::ioctl::CAP_RESET;
 
 /// Carries out one command.
 pub(crate) fn dispatch(
@@ -99,6 +106,7 @@ pub(crate) fn dispatch(
             let (reader, writer) = argument.reader_writer();
             submit(session, reader, writer)?;
         }
+        RESET => reset(&session, argument.reader())?,
         CREATE_BUFFER => {
             let (reader, writer) = argument.reader_writer();
             create_buffer(&session, reader, writer)?;
@@ -269,6 +277,15 @@ fn sync(session: &Session, reader: UserSliceReader) -> Result {
 /// The number of a buffer, if it can be one.
 fn number(number: u32) -> Result<u8> {
     u8::try_from(number).map_err(|_| EINVAL)
+}
+
+fn reset(session: &Session, reader: UserSliceReader) -> Result {
+    require_admin()?;
+    let reset: Reset = get(reader)?;
+    if reset.flags != 0 || reset.reserved != 0 {
+        return Err(EINVAL);
+    }
+    session.device().queue().reset()
 }
 
 /// Reads a structure of which the caller may know less or more than we do, as

@@ -45,7 +45,7 @@ const LEAST_BYTES: usize = 4 << 10;
 #[pin_data]
 pub(crate) struct Lane {
     state: LockedBy<State, Inner>,
-    /// Transfers that were submitted and are not done.
+    /// Transfers that have a [`Place`].
     in_flight: Atomic<usize>,
     #[pin]
     links: ListLinks,
@@ -88,20 +88,43 @@ impl Lane {
         )
     }
 
-    /// Transfers of the lane that were submitted and are not done.
-    #[expect(dead_code, reason = "for the limits of a session")]
+    /// Transfers of the lane that are under way, or about to be submitted.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
     }
 
-    /// One of them is.
-    pub(crate) fn one_is_done(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+    /// A place for one more transfer, or `EBUSY` if there are `most` under way.
+    pub(crate) fn admit(self: &Arc<Self>, most: usize) -> Result<Place> {
+        let mut seen = self.in_flight();
+        while seen < most {
+            match self.in_flight.cmpxchg(seen, seen + 1, Relaxed) {
+                Ok(_) => return Ok(Place(self.clone())),
+                Err(other) => seen = other,
+            }
+        }
+        Err(EBUSY)
     }
 
     /// The transfers that wait, in order.
     pub(crate) fn waiting<'a>(&'a self, queue: &'a mut Inner) -> &'a mut List<Transfer> {
         &mut self.state.access_mut(queue).waiting
+    }
+}
+
+/// One of those that a lane may have under way, until this is dropped.
+#[must_use = "the place is given up at once when this is dropped"]
+pub(crate) struct Place(Arc<Lane>);
+
+impl Place {
+    /// The lane.
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -119,7 +142,6 @@ impl Turns {
 impl Inner {
     /// Appends a transfer to its lane.
     pub(crate) fn append(&mut self, lane: &Arc<Lane>, transfer: ListArc<Transfer>) {
-        lane.in_flight.add(1, Relaxed);
         lane.waiting(self).push_back(transfer);
         self.waiting += 1;
         self.let_take_turns(lane);

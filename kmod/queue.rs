@@ -43,6 +43,7 @@ use crate::{
     lane::{
         remove,
         Lane,
+        Place,
         Turns, //
     },
     sys::{
@@ -220,19 +221,17 @@ impl Queue {
         &self.counters
     }
 
-    /// Appends a transfer to a lane of this queue, and starts the engine.
+    /// Appends a transfer to the lane of this queue where it has a place, and starts the engine.
     ///
     /// Fails with `EIO` as long as the engine cannot be reset.
     pub(crate) fn submit(
         self: &Arc<Self>,
-        lane: &Arc<Lane>,
+        place: Place,
         request: Request,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Transfer>> {
-        let client = Client {
-            lane: lane.clone(),
-            observer,
-        };
+        let lane = place.lane().clone();
+        let client = Client { place, observer };
         // With nothing locked: whoever waits for memory keeps nobody else waiting.
         let entry = Transfer::new(request, client)?;
         let transfer = entry.clone_arc();
@@ -248,7 +247,7 @@ impl Queue {
         // OVERFLOW: Counting to 2^64 takes centuries.
         inner.last_submitted += 1;
         transfer.set_sequence(inner.last_submitted);
-        inner.append(lane, entry);
+        inner.append(&lane, entry);
         trace::submit(self.device, &transfer);
         self.watch_in(inner, self.timeout());
         // With the lock held, so that nothing is started after `close`.
@@ -314,9 +313,10 @@ impl Queue {
         }
         trace::end(self.device, &transfer, duration, result);
         transfer.end(result.map(|()| duration));
-        if let Some(client) = client {
-            client.lane.one_is_done();
-            client.observer.transfer_done();
+        if let Some(Client { place, observer }) = client {
+            // First, so that who is told finds room for another.
+            drop(place);
+            observer.transfer_done();
         }
     }
 
@@ -343,7 +343,6 @@ impl Queue {
         let client = withdrawn.client().take();
         trace::error(self.device, transfer, ECANCELED);
         transfer.end(Err(reason));
-        lane.one_is_done();
         drop(client);
         true
     }

@@ -172,6 +172,20 @@ impl Area<'_, '_> {
     }
 }
 
+/// Where both sides are in the rings of a session; what user space says may be anything.
+pub(crate) struct Positions {
+    /// Entries of each ring.
+    pub(crate) entries: u32,
+    /// Where user space says that it has put descriptors up to.
+    pub(crate) submission_tail: u32,
+    /// Where the driver has taken them up to.
+    pub(crate) submission_head: u32,
+    /// Where the driver has put completions up to.
+    pub(crate) completion_tail: u32,
+    /// Where user space says that it has read them up to.
+    pub(crate) completion_head: u32,
+}
+
 /// What a completion says.
 fn errno(result: Result) -> i32 {
     result.map_or_else(|error| error.to_errno(), |()| 0)
@@ -195,15 +209,19 @@ impl Session {
         let rings = &mut *rings;
         self.area(|area| {
             let count = min(count, rings.takeable(area)?);
-            for _ in 0..count {
+            let mut taken = 0;
+            while taken < count {
                 let place = ring::descriptor_offset(rings.taken, rings.entries);
                 // Read once: user space may change its copy at any time.
                 let descriptor: Descriptor = area.shared.read(area.start + place)?;
                 let user_data = descriptor.user_data;
                 let (result, transfer) = match self.begin(&descriptor) {
                     Ok(transfer) => (0, transfer),
+                    // Later, when it has a place. It stays in the ring.
+                    Err(EBUSY) => break,
                     Err(error) => (error.to_errno(), None),
                 };
+                taken += 1;
                 let slot = match transfer {
                     None if rings.is_idle() => {
                         // INVARIANT: Nothing is under way, before and after.
@@ -225,11 +243,12 @@ impl Session {
             area.store(index::SUBMISSION_HEAD, rings.taken)?;
             // What the engine has done meanwhile is posted by who waits for the lock that is held here.
             area.store(index::COMPLETION_TAIL, rings.completed)?;
-            Ok(count)
+            Ok(taken)
         })
     }
 
-    /// Checks a descriptor and queues what it asks for, if that is anything.
+    /// Checks a descriptor and queues what it asks for, if that is anything. `EBUSY` if there is no
+    /// place for it now.
     fn begin(self: ArcBorrow<'_, Self>, descriptor: &Descriptor) -> Result<Option<Arc<Transfer>>> {
         let ends = self.ends(descriptor.source_buffer, descriptor.destination_buffer)?;
         let most = self.device().engine().max_transfer_bytes();
@@ -238,7 +257,8 @@ impl Session {
         let Some(request) = ends.request(work)? else {
             return Ok(None);
         };
-        let transfer = self.submit_transfer(request)?;
+        let place = self.admit()?;
+        let transfer = self.submit_transfer(place, request)?;
         Ok(Some(transfer))
     }
 
@@ -253,6 +273,29 @@ impl Session {
         if !rings.is_idle() {
             // Without the memory, nobody can look for them.
             let _ = self.area(|area| rings.post(area));
+        }
+    }
+
+    /// Where the driver and user space say they are.
+    pub(crate) fn ring_positions(&self) -> Positions {
+        let rings = self.rings().lock();
+        let user = if rings.slots.is_empty() {
+            // Rings that nobody has used get no memory for this.
+            None
+        } else {
+            self.area(|area| {
+                let tail = area.load(index::SUBMISSION_TAIL)?;
+                Ok((tail, area.load(index::COMPLETION_HEAD)?))
+            })
+            .ok()
+        };
+        let (submission_tail, completion_head) = user.unwrap_or((0, 0));
+        Positions {
+            entries: rings.entries,
+            submission_tail,
+            submission_head: rings.taken,
+            completion_tail: rings.completed,
+            completion_head,
         }
     }
 

@@ -24,7 +24,14 @@ use crate::{
     buffers::Buffers,
     device::Device,
     dma::Buffer,
-    lane::Lane,
+    lane::{
+        Lane,
+        Place, //
+    },
+    limits::{
+        Account,
+        Charge, //
+    },
     ring::Rings,
     stream::{
         self,
@@ -53,6 +60,10 @@ pub(crate) struct Session {
     /// Where its transfers wait.
     lane: Arc<Lane>,
     buffer_bytes: usize,
+    account: Arc<Account>,
+    /// For `buffer` and `stream_area`.
+    #[pin]
+    charge: Mutex<Option<Charge>>,
     /// The buffer, and the rings behind it.
     buffer: Buffer,
     #[pin]
@@ -70,18 +81,22 @@ pub(crate) struct Session {
 impl Session {
     /// Opens a session on `device`.
     ///
-    /// It gets its memory when it uses it: what is called here keeps other devices from being
-    /// opened.
+    /// It is charged for its memory at once, and gets it when it uses it: what is called here keeps
+    /// other devices from being opened.
     pub(crate) fn open(device: &Arc<Device>) -> Result<Arc<Self>> {
         let (buffer_bytes, ring_entries) = (device.buffer_bytes(), device.ring_entries());
         // Whole pages, as the buffer is: what is mapped is nobody else's.
         let area_bytes = buffer_bytes + page_align(ring::bytes(ring_entries)).ok_or(EINVAL)?;
+        let account = Account::new(device.limits())?;
+        let charge = account.charge(area_bytes.checked_add(stream::AREA_BYTES).ok_or(EINVAL)?)?;
         let session = Arc::pin_init(
             try_pin_init!(Self {
                 number: LAST_SESSION.fetch_add(1, Relaxed) + 1,
                 device: device.clone(),
                 lane: device.queue().lane()?,
                 buffer_bytes,
+                account,
+                charge <- new_mutex!(Some(charge)),
                 buffer: Buffer::new(device.binding(), area_bytes)?,
                 buffers <- new_mutex!(Buffers::new()),
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
@@ -134,10 +149,27 @@ impl Session {
     /// Queues a transfer; the session is told when it is done.
     pub(crate) fn submit_transfer(
         self: ArcBorrow<'_, Self>,
+        place: Place,
         request: Request,
     ) -> Result<Arc<Transfer>> {
         let queue = self.device.queue();
-        queue.submit(&self.lane, request, Arc::<Self>::from(self))
+        queue.submit(place, request, Arc::<Self>::from(self))
+    }
+
+    /// A place for a transfer; `EBUSY` if as many are under way as there may be.
+    pub(crate) fn admit(&self) -> Result<Place> {
+        self.lane
+            .admit(self.device.limits().session_transfers.get())
+    }
+
+    /// Whether there is one now.
+    pub(crate) fn has_place(&self) -> bool {
+        self.lane.in_flight() < self.device.limits().session_transfers.get()
+    }
+
+    /// What the session is charged for.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// How much of [`Self::buffer`] transfers can use, in bytes: all but the rings.
@@ -187,7 +219,8 @@ impl Session {
     /// Returns the transfer's number and how long it took.
     pub(crate) fn transfer(self: ArcBorrow<'_, Self>, request: Request) -> Result<(u64, Delta)> {
         request.allocate()?;
-        let transfer = self.submit_transfer(request)?;
+        let place = self.admit()?;
+        let transfer = self.submit_transfer(place, request)?;
 
         let mut guard = self.stream.lock();
         let outcome = loop {
@@ -202,6 +235,8 @@ impl Session {
                     .queue()
                     .cancel(&self.lane, &transfer, ERESTARTSYS)
                 {
+                    // A write may wait for its place.
+                    self.wake();
                     return Err(ERESTARTSYS);
                 }
                 // Too late: the engine is moving it, or has just done so.

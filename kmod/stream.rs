@@ -24,6 +24,7 @@ use kernel::{
 };
 
 use crate::{
+    lane::Place,
     session::Session,
     sys::poll::PollEvents,
     transfer::{
@@ -157,6 +158,11 @@ impl Stream {
         self.segments.is_empty() && !self.writing && !self.reading
     }
 
+    /// How many writes are on their way, and how many bytes.
+    pub(crate) fn on_their_way(&self) -> (usize, usize) {
+        (self.segments.len(), self.used)
+    }
+
     /// Takes `bytes` bytes off the front, at most what is there.
     fn consume(&mut self, bytes: usize) {
         let mut left = min(bytes, self.used);
@@ -186,7 +192,7 @@ impl Session {
         if data.is_empty() {
             return self.nothing();
         }
-        let piece = self.claim_writable(nonblocking)?;
+        let (piece, place) = self.claim_writable(nonblocking)?;
         let result = self.fill(&piece, data);
 
         let mut stream = self.stream().lock();
@@ -200,7 +206,7 @@ impl Session {
                 length,
             };
             // With the stream locked, so that the segments are in the order of submission.
-            let transfer = self.submit_transfer(request)?;
+            let transfer = self.submit_transfer(place, request)?;
             // INVARIANT: Nothing is consumed yet.
             let segment = Segment {
                 transfer,
@@ -225,15 +231,17 @@ impl Session {
         Ok(0)
     }
 
-    fn claim_writable(&self, nonblocking: bool) -> Result<Piece> {
+    fn claim_writable(&self, nonblocking: bool) -> Result<(Piece, Place)> {
         let mut stream = self.stream().lock();
         loop {
             if self.device().is_gone() {
                 return Err(ENODEV);
             }
             if let Some(piece) = stream.writable() {
-                stream.writing = true;
-                return Ok(piece);
+                if let Ok(place) = self.admit() {
+                    stream.writing = true;
+                    return Ok((piece, place));
+                }
             }
             if stream.is_blocked_by_failure() {
                 if let Some(failure) = stream.take_failure() {
@@ -367,7 +375,7 @@ impl Session {
         {
             events = events | PollEvents::READABLE;
         }
-        if stream.writable().is_some() || stream.is_blocked_by_failure() {
+        if (stream.writable().is_some() && self.has_place()) || stream.is_blocked_by_failure() {
             events = events | PollEvents::WRITABLE;
         }
         events

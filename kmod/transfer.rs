@@ -29,7 +29,7 @@ use kernel::{
 
 use crate::{
     dma::Buffer,
-    lane::Lane, //
+    lane::Place, //
 };
 
 /// Where the bytes of a transfer come from.
@@ -66,8 +66,8 @@ pub(crate) trait Observer: Send + Sync {
 
 /// Who wants a transfer.
 pub(crate) struct Client {
-    /// The lane that it waits in.
-    pub(crate) lane: Arc<Lane>,
+    /// Its place in the lane that it waits in.
+    pub(crate) place: Place,
     /// Who is told of its outcome.
     pub(crate) observer: Arc<dyn Observer>,
 }

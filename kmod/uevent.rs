@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Uevents: a `change` each time the engine stalls or goes on.
+//! Uevents: a `change` each time the engine stalls or goes on, and when it was reset on demand.
 
 use kernel::{
     device,
@@ -25,4 +25,13 @@ fn send(device: &device::Device, state: &str, sequence: u64) -> Result {
     let state = CString::try_from_fmt(fmt!("{}={}", names::uevent::STATE, state))?;
     let sequence = CString::try_from_fmt(fmt!("{}={}", names::uevent::SEQUENCE, sequence))?;
     kobject::change_uevent(device, [&state, &sequence])
+}
+
+/// Announces that the engine was reset on demand, for the time `count`.
+pub(crate) fn was_reset(device: &device::Device, count: u64) {
+    let sent = CString::try_from_fmt(fmt!("{}={}", names::uevent::RESETS, count))
+        .and_then(|resets| kobject::change_uevent(device, [&resets]));
+    if let Err(error) = sent {
+        dev_warn!(device, "no uevent for a reset: {error:?}\n");
+    }
 }

@@ -261,11 +261,12 @@ impl Queue {
         self.end_all(overdue, Err(ETIMEDOUT));
     }
 
-    #[expect(dead_code, reason = "for the request RESET")]
     /// Resets the engine on somebody's demand; all that it has taken is given to it once more.
     pub(crate) fn reset(self: &Arc<Self>) -> Result {
         let engine = self.inner.lock().engine.clone().ok_or(ENODEV)?;
         self.recover(&*engine, None);
+        self.health()
+            .was_reset(self.counters().resets.load(Relaxed));
         match self.state() {
             State::Failed => Err(EIO),
             _ => Ok(()),
@@ -352,7 +353,7 @@ impl Inner {
         while let Some(mut transfer) = self.moving.pop_back() {
             let is_abandoned = transfer.is_abandoned();
             let lane = match transfer.client() {
-                Some(client) if !is_abandoned => client.lane.clone(),
+                Some(client) if !is_abandoned => client.place.lane().clone(),
                 _ => {
                     ended.push_back(transfer);
                     continue;

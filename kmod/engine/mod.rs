@@ -7,10 +7,12 @@ use kernel::{
     seq_file::SeqFile, //
 };
 
+mod faults;
 mod pci;
 mod software;
 
 pub(crate) use self::{
+    faults::Faults,
     pci::{
         Coalescing,
         Function,
@@ -36,6 +38,11 @@ pub(crate) trait Engine: Send + Sync {
 
     /// The longest transfer that the engine takes, in bytes.
     fn max_transfer_bytes(&self) -> u64;
+
+    /// The faults that the engine can be made to have, if it can.
+    fn faults(&self) -> Option<&Faults> {
+        None
+    }
 
     /// Makes the engine look at the queue.
     ///

@@ -13,7 +13,10 @@ use kernel::{
     }, //
 };
 
-use super::Engine;
+use super::{
+    Engine,
+    Faults, //
+};
 use crate::{
     device::MAX_BUFFER_BYTES,
     queue::Queue,
@@ -38,6 +41,7 @@ impl Software {
             worker: Arc::pin_init(
                 pin_init!(Worker {
                     queue,
+                    faults: Faults::new(),
                     work <- new_work!("dmacopy::Worker"),
                 }),
                 GFP_KERNEL,
@@ -61,6 +65,10 @@ impl Engine for Software {
         MAX_BUFFER_BYTES as u64
     }
 
+    fn faults(&self) -> Option<&Faults> {
+        Some(&self.worker.faults)
+    }
+
     fn start(&self) {
         // When it is pending already, it has not looked at the queue yet.
         let _ = self.workqueue.enqueue(self.worker.clone());
@@ -81,6 +89,7 @@ impl Engine for Software {
 #[pin_data]
 struct Worker {
     queue: Arc<Queue>,
+    faults: Faults,
     #[pin]
     work: Work<Worker>,
 }
@@ -95,7 +104,8 @@ impl WorkItem for Worker {
     fn run(this: Arc<Worker>) {
         while let Some(transfer) = this.queue.take() {
             let request = transfer.request();
-            let result = request.move_by_processor(0, request.length);
+            let moved = || request.move_by_processor(0, request.length);
+            let result = this.faults.meet().and_then(|()| moved());
             this.queue.complete(&transfer, result);
         }
     }

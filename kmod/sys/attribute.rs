@@ -162,8 +162,8 @@ impl<T: MiscDevice, const N: usize> AttributeList<T, N> {
 ///
 /// # Invariants
 ///
-/// The group has no name, no attributes but those of an [`AttributeList`] for `T` that lives
-/// forever, and no other functions.
+/// The group's name is null or lives forever. It has no attributes but those of an
+/// [`AttributeList`] for `T` that lives forever, and no other functions.
 #[repr(transparent)]
 pub(crate) struct AttributeGroup<T: MiscDevice>(bindings::attribute_group, PhantomData<fn(T)>);
 
@@ -171,11 +171,28 @@ pub(crate) struct AttributeGroup<T: MiscDevice>(bindings::attribute_group, Phant
 unsafe impl<T: MiscDevice> Sync for AttributeGroup<T> {}
 
 impl<T: MiscDevice> AttributeGroup<T> {
-    /// Makes a group of the attributes in `list`.
+    /// Makes a group of the attributes in `list`, in the directory of the device itself.
     pub(crate) const fn new<const N: usize>(list: &'static AttributeList<T, N>) -> Self {
-        // INVARIANT: Only the list is set, and it is `'static`.
+        Self::build(ptr::null(), list)
+    }
+
+    /// Makes a group of the attributes in `list`, in the directory `name` of the device.
+    pub(crate) const fn named<const N: usize>(
+        name: &'static CStr,
+        list: &'static AttributeList<T, N>,
+    ) -> Self {
+        Self::build(as_char_ptr_in_const_context(name), list)
+    }
+
+    /// The name is null or that of a `&'static CStr`.
+    const fn build<const N: usize>(
+        name: *const c_char,
+        list: &'static AttributeList<T, N>,
+    ) -> Self {
+        // INVARIANT: Only the name and the list are set, and both are `'static`.
         Self(
             bindings::attribute_group {
+                name,
                 __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
                     // CAST: An `AttributeList` is laid out like a null-terminated array of
                     // pointers. C does not write to it, although it lacks the `const`.
@@ -186,9 +203,50 @@ impl<T: MiscDevice> AttributeGroup<T> {
             PhantomData,
         )
     }
+}
 
-    /// The group as C has it.
-    pub(super) fn as_raw(&'static self) -> *const bindings::attribute_group {
-        &self.0
+/// Groups of attributes of devices of kind `T`, with the null pointer behind the last that C asks
+/// for.
+#[repr(C)]
+pub(crate) struct GroupList<T: MiscDevice, const N: usize> {
+    groups: [&'static AttributeGroup<T>; N],
+    end: *const bindings::attribute_group,
+}
+
+// SAFETY: What the pointers point to is never written to.
+unsafe impl<T: MiscDevice, const N: usize> Sync for GroupList<T, N> {}
+
+impl<T: MiscDevice, const N: usize> GroupList<T, N> {
+    /// Makes a list of `groups`.
+    pub(crate) const fn new(groups: [&'static AttributeGroup<T>; N]) -> Self {
+        Self {
+            groups,
+            end: ptr::null(),
+        }
+    }
+
+    /// All groups of a kind of device.
+    pub(crate) const fn all(&'static self) -> AttributeGroups<T> {
+        // INVARIANT: The list is `'static`, and ends with a null pointer.
+        // CAST: `AttributeGroup` is a transparent wrapper of `struct attribute_group`, so that a
+        // `GroupList` is laid out like a null-terminated array of pointers to it.
+        AttributeGroups(ptr::from_ref(self).cast(), PhantomData)
+    }
+}
+
+/// All groups of attributes that devices of kind `T` have.
+///
+/// # Invariants
+///
+/// The pointer is that of a null-terminated array of groups for `T` that lives forever.
+pub(crate) struct AttributeGroups<T: MiscDevice>(
+    *const *const bindings::attribute_group,
+    PhantomData<fn(T)>,
+);
+
+impl<T: MiscDevice> AttributeGroups<T> {
+    /// The groups as C has them. It does not write to them, although it lacks the `const`.
+    pub(super) fn as_raw(&self) -> *mut *const bindings::attribute_group {
+        self.0.cast_mut()
     }
 }

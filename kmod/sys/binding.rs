@@ -51,6 +51,11 @@ impl Binding {
         Ok(this)
     }
 
+    /// The device, which may not be bound any more.
+    pub(crate) fn device(&self) -> &device::Device {
+        &self.device
+    }
+
     /// Keeps the device bound until the result is dropped; [`None`] when it is not bound any more.
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
         let guard = self.is_bound.lock();

@@ -33,6 +33,7 @@ mod newest {
         bindings,
         error::code::{
             ECANCELED,
+            ENAMETOOLONG,
             ENOBUFS,
             EOPNOTSUPP, //
         },
@@ -197,6 +198,7 @@ mod linux_7_2 {
     }
 
     pub(crate) const ECANCELED: Error = error(bindings::ECANCELED);
+    pub(crate) const ENAMETOOLONG: Error = error(bindings::ENAMETOOLONG);
     pub(crate) const ENOBUFS: Error = error(bindings::ENOBUFS);
     pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
 

@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 
-use core::{
-    marker::PhantomData,
-    ptr, //
-};
+use core::marker::PhantomData;
 
 use kernel::{
     bindings,
@@ -41,7 +38,7 @@ use kernel::{
 };
 
 use super::{
-    attribute::AttributeGroup,
+    attribute::AttributeGroups,
     compat::this_module,
     poll::PollEvents,
     raw_device, //
@@ -65,7 +62,7 @@ pub(crate) trait MiscDevice: Sized + 'static {
     const MODE: u16;
 
     /// The attributes of the class device, which are there before user space hears of it.
-    fn attributes() -> &'static AttributeGroup<Self>;
+    fn attributes() -> AttributeGroups<Self>;
 
     /// Called when the device is opened; it is still registered then.
     ///
@@ -133,13 +130,11 @@ struct Registration<T: MiscDevice> {
     // First, so that a pointer to it is a pointer to the registration.
     #[pin]
     misc: Opaque<bindings::miscdevice>,
-    groups: [*const bindings::attribute_group; 2],
     name: CString,
     data: T::Data,
 }
 
-// SAFETY: A misc device can be deregistered on any thread, what `groups` points to lives forever
-// and is never written to, and the other fields are `Send`.
+// SAFETY: A misc device can be deregistered on any thread, and the other fields are `Send`.
 unsafe impl<T: MiscDevice> Send for Registration<T> {}
 
 /// Registers a misc device, until `parent` is unbound; returns its class device.
@@ -155,7 +150,6 @@ pub(crate) fn register<T: MiscDevice>(
 
     // `misc` comes last, because `T` is called as soon as it is registered.
     let registration = try_pin_init!(Registration::<T> {
-        groups: [T::attributes().as_raw(), ptr::null()],
         name,
         data,
         misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
@@ -167,13 +161,14 @@ pub(crate) fn register<T: MiscDevice>(
                     name: name.as_char_ptr(),
                     fops: Operations::<T>::build(),
                     parent: raw_device(parent),
-                    groups: groups.as_ptr().cast_mut(),
+                    groups: T::attributes().as_raw(),
                     mode: T::MODE,
                     ..pin_init::zeroed()
                 })
             };
-            // SAFETY: `slot` has just been initialized. It, the name and the groups stay in place
-            // until `drop` deregisters the device, because the registration is pinned.
+            // SAFETY: `slot` has just been initialized. It and the name stay in place until
+            // `drop` deregisters the device, because the registration is pinned, and the groups
+            // live forever.
             to_result(unsafe { bindings::misc_register(slot) })
         }),
     })

@@ -9,8 +9,10 @@
 pub(crate) mod attribute;
 pub(crate) mod binding;
 pub(crate) mod cached;
+pub(crate) mod capability;
 #[macro_use]
 pub(crate) mod compat;
+pub(crate) mod coredump;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod dma_buf;
@@ -28,6 +30,7 @@ pub(crate) mod rcu;
 pub(crate) mod shared;
 pub(crate) mod streaming;
 pub(crate) mod tracepoint;
+pub(crate) mod upcall;
 pub(crate) mod window;
 pub(crate) mod workqueue;
 

@@ -183,6 +183,20 @@ struct dmacopy_sync {
 	__u32 flags;
 };
 
+/*
+ * The argument of DMACOPY_IOCTL_RESET.
+ *
+ * The engine forgets what it has taken, which is given to it once more: no transfer is lost, of
+ * no session. Errors: EPERM (no CAP_SYS_ADMIN in the initial user namespace), EINVAL (a flag or
+ * a reserved field that is not zero), EIO (the engine cannot be reset), ENODEV.
+ */
+struct dmacopy_reset {
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Zero. */
+	__u32 reserved;
+};
+
 /* What is to be done. */
 struct dmacopy_descriptor {
 	/* DMACOPY_RING_NOP, DMACOPY_RING_COPY or DMACOPY_RING_FILL. */
@@ -237,6 +251,8 @@ struct dmacopy_completion {
  * dmacopy_submit.
  */
 #define DMACOPY_IOCTL_SUBMIT _IOWR(DMACOPY_MAGIC, 2, struct dmacopy_submit)
+/* Resets the device's engine; see dmacopy_reset. Takes CAP_SYS_ADMIN. */
+#define DMACOPY_IOCTL_RESET _IOW(DMACOPY_MAGIC, 8, struct dmacopy_reset)
 /* Makes a cached buffer; see dmacopy_create_buffer. */
 #define DMACOPY_IOCTL_CREATE_BUFFER _IOWR(DMACOPY_MAGIC, 16, struct dmacopy_create_buffer)
 /* Makes the memory of a dma-buf a buffer of the session; see dmacopy_import_buffer. */
@@ -259,6 +275,8 @@ struct dmacopy_completion {
 #define DMACOPY_CAP_COPY (1ULL << 2)
 /* There are rings, and DMACOPY_IOCTL_SUBMIT is offered. */
 #define DMACOPY_CAP_RINGS (1ULL << 3)
+/* DMACOPY_IOCTL_RESET is offered. */
+#define DMACOPY_CAP_RESET (1ULL << 12)
 /*
  * One can DMACOPY_IOCTL_CREATE_BUFFER, DMACOPY_IOCTL_FREE_BUFFER and DMACOPY_IOCTL_SYNC, and
  * transfers name buffers.
@@ -287,6 +305,8 @@ struct dmacopy_completion {
  * It grows when something is added; nothing that exists ever changes its meaning.
  */
 #define DMACOPY_ABI_VERSION 3
+/* Version of the driver, reported by the driver_version attribute. */
+#define DMACOPY_DRIVER_VERSION "0.1.0"
 
 /* The module, its drivers and the stem of each device's name. */
 #define DMACOPY_NAME_DRIVER "dmacopy"
@@ -338,6 +358,73 @@ struct dmacopy_completion {
 #define DMACOPY_NAME_ATTRIBUTE_BYTES "bytes"
 /* Read-only: transfers that failed or timed out since probe. */
 #define DMACOPY_NAME_ATTRIBUTE_ERRORS "errors"
+/* Read-only: how often the engine has stalled since probe. */
+#define DMACOPY_NAME_ATTRIBUTE_STALLS "stalls"
+/* Read-only: how often the engine was reset since probe. */
+#define DMACOPY_NAME_ATTRIBUTE_RESETS "resets"
+/* Read-only: completions since probe that no interrupt has told of, found by looking. */
+#define DMACOPY_NAME_ATTRIBUTE_LOST_INTERRUPTS "lost_interrupts"
+/* Read-only: DMACOPY_DRIVER_VERSION. */
+#define DMACOPY_NAME_ATTRIBUTE_DRIVER_VERSION "driver_version"
+
+/*
+ * Attributes in the directory limits of a device: what its sessions may have of it. To write
+ * them takes CAP_SYS_ADMIN.
+ */
+
+/* The directory. */
+#define DMACOPY_NAME_LIMITS_GROUP "limits"
+/* Read-write: sessions that can be open at the same time. */
+#define DMACOPY_NAME_LIMITS_SESSIONS "sessions"
+/* Read-write: bytes of DMA memory that all sessions together can have. */
+#define DMACOPY_NAME_LIMITS_DEVICE_BYTES "device_bytes"
+/* Read-write: bytes of DMA memory that one session can have. */
+#define DMACOPY_NAME_LIMITS_SESSION_BYTES "session_bytes"
+/* Read-write: transfers that one session can have under way. */
+#define DMACOPY_NAME_LIMITS_SESSION_TRANSFERS "session_transfers"
+/* Read-only: bytes of DMA memory that all sessions together are charged for. */
+#define DMACOPY_NAME_LIMITS_USED_BYTES "used_bytes"
+
+/*
+ * Attributes in the directory upcall of a device: the program that is started when the engine
+ * stalls. To write them takes CAP_SYS_ADMIN.
+ */
+
+/* The directory. */
+#define DMACOPY_NAME_UPCALL_GROUP "upcall"
+/* Read-write: the absolute path of the program; empty for none. */
+#define DMACOPY_NAME_UPCALL_PATH "path"
+/* Read-write: 1 when the program is started, else 0. */
+#define DMACOPY_NAME_UPCALL_ENABLED "enabled"
+/* Read-write: for how long after a start there is no other, milliseconds. */
+#define DMACOPY_NAME_UPCALL_INTERVAL_MS "interval_ms"
+/* Read-only: programs that have been started. */
+#define DMACOPY_NAME_UPCALL_RUNS "runs"
+/* Read-only: programs that could not be started. */
+#define DMACOPY_NAME_UPCALL_FAILURES "failures"
+/* Read-only: stalls for which no program was started, because that was too soon. */
+#define DMACOPY_NAME_UPCALL_SUPPRESSED "suppressed"
+
+/* The arguments of the program that is started when the engine stalls. */
+
+/* The first one. The name of the device, its state and the number of the transfer follow. */
+#define DMACOPY_NAME_ARGUMENT_UPCALL "upcall"
+
+/*
+ * The environment of the program that is started when the engine stalls, besides HOME and PATH.
+ */
+
+/* The name of the device. */
+#define DMACOPY_NAME_ENVIRONMENT_DEVICE "DMACOPY_DEVICE"
+/* As DMACOPY_NAME_UEVENT_STATE. */
+#define DMACOPY_NAME_ENVIRONMENT_STATE DMACOPY_NAME_UEVENT_STATE
+/* As DMACOPY_NAME_UEVENT_SEQUENCE. */
+#define DMACOPY_NAME_ENVIRONMENT_SEQUENCE DMACOPY_NAME_UEVENT_SEQUENCE
+
+/* What is left of a stall in /sys/class/devcoredump/devcd* /data. */
+
+/* The first line is DMACOPY_NAME_DRIVER, coredump and this. */
+#define DMACOPY_NAME_COREDUMP_VERSION 1
 
 /* Values of DMACOPY_NAME_ATTRIBUTE_ENGINE. */
 
@@ -361,6 +448,8 @@ struct dmacopy_completion {
 #define DMACOPY_NAME_UEVENT_STATE "DMACOPY_STATE"
 /* The number of the transfer that stalled, or of the first that completed afterwards. */
 #define DMACOPY_NAME_UEVENT_SEQUENCE "DMACOPY_SEQUENCE"
+/* How often the engine was reset; in an event of its own, when that was on demand. */
+#define DMACOPY_NAME_UEVENT_RESETS "DMACOPY_RESETS"
 
 /* Tracepoints, in the order in which a transfer passes them. */
 
@@ -410,6 +499,12 @@ struct dmacopy_completion {
 #define DMACOPY_NAME_DEBUGFS_ENGINE "engine"
 /* Read-only: the registers of the hardware, one NAME: value per line. */
 #define DMACOPY_NAME_DEBUGFS_REGISTERS "registers"
+/* Read-only: a block of lines name: value for each open session, with its rings. */
+#define DMACOPY_NAME_DEBUGFS_SESSIONS "sessions"
+/* Read-write: how many of the next transfers end with EIO. Of the engine software only. */
+#define DMACOPY_NAME_DEBUGFS_FAIL_NEXT "fail_next"
+/* Read-write: microseconds that each transfer takes longer. Of the engine software only. */
+#define DMACOPY_NAME_DEBUGFS_DELAY_US "delay_us"
 
 /* The name of the family. */
 #define DMACOPY_NETLINK_FAMILY "dmacopy"

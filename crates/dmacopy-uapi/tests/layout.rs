@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::mem::{align_of, offset_of, size_of, size_of_val};
 
-use dmacopy_uapi::{ioctl, names, netlink, ring, ABI_VERSION};
+use dmacopy_uapi::{ioctl, names, netlink, ring, ABI_VERSION, DRIVER_VERSION};
 
 const GOLDEN: &str = include_str!("layout.golden");
 
@@ -55,13 +55,14 @@ macro_rules! constants {
 fn listing() -> Result<String, std::fmt::Error> {
     let mut text = String::from(HEADER);
     writeln!(text)?;
-    constants!(text, "{}": ABI_VERSION);
+    constants!(text, "{}": ABI_VERSION, names::coredump::VERSION);
+    constants!(text, "{:?}": DRIVER_VERSION);
     constants!(text, "{:#x}": ioctl::MAGIC);
-    constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT);
+    constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT, ioctl::RESET);
     constants!(text, "{:#010x}": ioctl::CREATE_BUFFER, ioctl::IMPORT_BUFFER, ioctl::EXPORT_BUFFER);
     constants!(text, "{:#010x}": ioctl::FREE_BUFFER, ioctl::SYNC);
     constants!(text, "{}": ioctl::ENGINE_SOFTWARE, ioctl::ENGINE_PCI);
-    constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS);
+    constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS, ioctl::CAP_RESET);
     constants!(text, "{:#x}": ioctl::CAP_BUFFERS, ioctl::CAP_DMA_BUF);
     constants!(
         text, "{}":
@@ -119,6 +120,7 @@ fn listing() -> Result<String, std::fmt::Error> {
             taken
         }
     );
+    structure!(text, ioctl::Reset { flags, reserved });
     structure!(
         text,
         ioctl::CreateBuffer {
@@ -199,7 +201,30 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::attribute::TRANSFERS,
         names::attribute::BYTES,
         names::attribute::ERRORS,
+        names::attribute::STALLS,
+        names::attribute::RESETS,
+        names::attribute::LOST_INTERRUPTS,
+        names::attribute::DRIVER_VERSION,
         names::attribute::ALL,
+        names::limits::GROUP,
+        names::limits::SESSIONS,
+        names::limits::DEVICE_BYTES,
+        names::limits::SESSION_BYTES,
+        names::limits::SESSION_TRANSFERS,
+        names::limits::USED_BYTES,
+        names::limits::ALL,
+        names::upcall::GROUP,
+        names::upcall::PATH,
+        names::upcall::ENABLED,
+        names::upcall::INTERVAL_MS,
+        names::upcall::RUNS,
+        names::upcall::FAILURES,
+        names::upcall::SUPPRESSED,
+        names::upcall::ALL,
+        names::argument::UPCALL,
+        names::environment::DEVICE,
+        names::environment::STATE,
+        names::environment::SEQUENCE,
         names::engine::SOFTWARE,
         names::engine::PCI,
         names::state::RUNNING,
@@ -207,6 +232,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::state::FAILED,
         names::uevent::STATE,
         names::uevent::SEQUENCE,
+        names::uevent::RESETS,
         names::tracepoint::SYSTEM,
         names::tracepoint::SUBMIT,
         names::tracepoint::START,
@@ -224,6 +250,9 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::debugfs::STALL,
         names::debugfs::ENGINE,
         names::debugfs::REGISTERS,
+        names::debugfs::SESSIONS,
+        names::debugfs::FAIL_NEXT,
+        names::debugfs::DELAY_US,
     );
     writeln!(text)?;
     constants!(text, "{:?}": netlink::FAMILY, netlink::group::EVENTS);
@@ -253,6 +282,11 @@ fn listing() -> Result<String, std::fmt::Error> {
         netlink::state::FAILED,
     );
     Ok(text)
+}
+
+#[test]
+fn the_driver_has_the_version_of_this_crate() {
+    assert_eq!(DRIVER_VERSION, env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

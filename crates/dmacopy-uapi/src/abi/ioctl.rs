@@ -47,6 +47,9 @@ pub const COPY: u32 = request::<Copy>(READ | WRITE, 1);
 /// [`Submit`].
 pub const SUBMIT: u32 = request::<Submit>(READ | WRITE, 2);
 
+/// Resets the device's engine; see [`Reset`]. Takes `CAP_SYS_ADMIN`.
+pub const RESET: u32 = request::<Reset>(WRITE, 8);
+
 /// Makes a cached buffer; see [`CreateBuffer`].
 pub const CREATE_BUFFER: u32 = request::<CreateBuffer>(READ | WRITE, 16);
 
@@ -105,6 +108,8 @@ pub const CAP_STREAM: u64 = 1 << 1;
 pub const CAP_COPY: u64 = 1 << 2;
 /// There are rings, and [`SUBMIT`] is offered.
 pub const CAP_RINGS: u64 = 1 << 3;
+/// [`RESET`] is offered.
+pub const CAP_RESET: u64 = 1 << 12;
 
 /// One can [`CREATE_BUFFER`], [`FREE_BUFFER`] and [`SYNC`], and transfers name buffers.
 pub const CAP_BUFFERS: u64 = 1 << 8;
@@ -303,3 +308,21 @@ pub const MAX_BUFFERS: u32 = 255;
 pub const fn map_offset(buffer: u8) -> u64 {
     (buffer as u64) << 32
 }
+
+/// The argument of [`RESET`].
+///
+/// The engine forgets what it has taken, which is given to it once more: no transfer is lost, of no
+/// session. Errors: `EPERM` (no `CAP_SYS_ADMIN` in the initial user namespace), `EINVAL` (a flag or a
+/// reserved field that is not zero), `EIO` (the engine cannot be reset), `ENODEV`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Reset {
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Reset>() == 8);

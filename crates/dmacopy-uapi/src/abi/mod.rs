@@ -17,3 +17,6 @@ pub mod transfer;
 ///
 /// It grows when something is added; nothing that exists ever changes its meaning.
 pub const ABI_VERSION: u32 = 3;
+
+/// Version of the driver, reported by the `driver_version` attribute.
+pub const DRIVER_VERSION: &str = "0.1.0";

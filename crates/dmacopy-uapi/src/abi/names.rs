@@ -49,8 +49,16 @@ pub mod attribute {
     pub const BYTES: &str = "bytes";
     /// Read-only: transfers that failed or timed out since probe.
     pub const ERRORS: &str = "errors";
+    /// Read-only: how often the engine has stalled since probe.
+    pub const STALLS: &str = "stalls";
+    /// Read-only: how often the engine was reset since probe.
+    pub const RESETS: &str = "resets";
+    /// Read-only: completions since probe that no interrupt has told of, found by looking.
+    pub const LOST_INTERRUPTS: &str = "lost_interrupts";
+    /// Read-only: [`super::super::DRIVER_VERSION`].
+    pub const DRIVER_VERSION: &str = "driver_version";
     /// All of the above.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 16] = [
         ABI_VERSION,
         ENGINE,
         STATE,
@@ -63,7 +71,80 @@ pub mod attribute {
         TRANSFERS,
         BYTES,
         ERRORS,
+        STALLS,
+        RESETS,
+        LOST_INTERRUPTS,
+        DRIVER_VERSION,
     ];
+}
+
+/// Attributes in the directory `limits` of a device: what its sessions may have of it. To write
+/// them takes `CAP_SYS_ADMIN`.
+pub mod limits {
+    /// The directory.
+    pub const GROUP: &str = "limits";
+    /// Read-write: sessions that can be open at the same time.
+    pub const SESSIONS: &str = "sessions";
+    /// Read-write: bytes of DMA memory that all sessions together can have.
+    pub const DEVICE_BYTES: &str = "device_bytes";
+    /// Read-write: bytes of DMA memory that one session can have.
+    pub const SESSION_BYTES: &str = "session_bytes";
+    /// Read-write: transfers that one session can have under way.
+    pub const SESSION_TRANSFERS: &str = "session_transfers";
+    /// Read-only: bytes of DMA memory that all sessions together are charged for.
+    pub const USED_BYTES: &str = "used_bytes";
+    /// All of the above but the directory.
+    pub const ALL: [&str; 5] = [
+        SESSIONS,
+        DEVICE_BYTES,
+        SESSION_BYTES,
+        SESSION_TRANSFERS,
+        USED_BYTES,
+    ];
+}
+
+/// Attributes in the directory `upcall` of a device: the program that is started when the engine
+/// stalls. To write them takes `CAP_SYS_ADMIN`.
+pub mod upcall {
+    /// The directory.
+    pub const GROUP: &str = "upcall";
+    /// Read-write: the absolute path of the program; empty for none.
+    pub const PATH: &str = "path";
+    /// Read-write: `1` when the program is started, else `0`.
+    pub const ENABLED: &str = "enabled";
+    /// Read-write: for how long after a start there is no other, milliseconds.
+    pub const INTERVAL_MS: &str = "interval_ms";
+    /// Read-only: programs that have been started.
+    pub const RUNS: &str = "runs";
+    /// Read-only: programs that could not be started.
+    pub const FAILURES: &str = "failures";
+    /// Read-only: stalls for which no program was started, because that was too soon.
+    pub const SUPPRESSED: &str = "suppressed";
+    /// All of the above but the directory.
+    pub const ALL: [&str; 6] = [PATH, ENABLED, INTERVAL_MS, RUNS, FAILURES, SUPPRESSED];
+}
+
+/// The arguments of the program that is started when the engine stalls.
+pub mod argument {
+    /// The first one. The name of the device, its state and the number of the transfer follow.
+    pub const UPCALL: &str = "upcall";
+}
+
+/// The environment of the program that is started when the engine stalls, besides `HOME` and
+/// `PATH`.
+pub mod environment {
+    /// The name of the device.
+    pub const DEVICE: &str = "DMACOPY_DEVICE";
+    /// As [`super::uevent::STATE`].
+    pub const STATE: &str = super::uevent::STATE;
+    /// As [`super::uevent::SEQUENCE`].
+    pub const SEQUENCE: &str = super::uevent::SEQUENCE;
+}
+
+/// What is left of a stall in `/sys/class/devcoredump/devcd*/data`.
+pub mod coredump {
+    /// The first line is [`super::DRIVER`], `coredump` and this.
+    pub const VERSION: u32 = 1;
 }
 
 /// Values of [`attribute::ENGINE`].
@@ -90,6 +171,8 @@ pub mod uevent {
     pub const STATE: &str = "DMACOPY_STATE";
     /// The number of the transfer that stalled, or of the first that completed afterwards.
     pub const SEQUENCE: &str = "DMACOPY_SEQUENCE";
+    /// How often the engine was reset; in an event of its own, when that was on demand.
+    pub const RESETS: &str = "DMACOPY_RESETS";
 }
 
 /// Tracepoints, in the order in which a transfer passes them.
@@ -143,4 +226,10 @@ pub mod debugfs {
     pub const ENGINE: &str = "engine";
     /// Read-only: the registers of the hardware, one `NAME: value` per line.
     pub const REGISTERS: &str = "registers";
+    /// Read-only: a block of lines `name: value` for each open session, with its rings.
+    pub const SESSIONS: &str = "sessions";
+    /// Read-write: how many of the next transfers end with `EIO`. Of the engine `software` only.
+    pub const FAIL_NEXT: &str = "fail_next";
+    /// Read-write: microseconds that each transfer takes longer. Of the engine `software` only.
+    pub const DELAY_US: &str = "delay_us";
 }
