@@ -8,6 +8,7 @@ mod agent;
 mod dmacopy;
 mod exit;
 mod tour;
+mod upcall;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     /// Ask the driver
     #[command(subcommand)]
     Dmacopy(dmacopy::Command),
+    /// Take down that an engine has stalled; the driver starts this, see its `upcall/path`
+    Upcall(upcall::Arguments),
     /// Serve a bench, as it is done when this runs as PID 1
     Agent {
         /// The plan, a JSON document that names the port
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Tour { json } => tour::run(None, json),
         Command::Channel { room, json } => tour::run(Some(&room), json),
         Command::Dmacopy(command) => dmacopy::run(&command),
+        Command::Upcall(arguments) => upcall::run(&arguments),
         Command::Agent { stdio: true, .. } => agent::serve_stdio(),
         Command::Agent { plan, .. } => agent::serve_port(&plan),
     }

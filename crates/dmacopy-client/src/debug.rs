@@ -2,6 +2,8 @@
 
 //! What only developers may do to a device: look inside, and make it stall.
 
+use std::time::Duration;
+
 use dmacopy_uapi::names;
 use kernel_channels::debugfs::Directory;
 use kernel_channels::procfs::{Block, Summary};
@@ -79,11 +81,58 @@ impl DebugFiles {
         })
     }
 
+    /// Has the next transfers end with `EIO`; those that are left are not to when the returned guard
+    /// is dropped. Of devices with the engine `software` only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when it cannot be set; `ENOENT` for another engine.
+    pub fn fail_next(&self, count: u32) -> Result<Fault, Error> {
+        self.fault(names::debugfs::FAIL_NEXT, count)
+    }
+
+    /// Has each transfer take longer, by whole microseconds, until the returned guard is dropped. Of
+    /// devices with the engine `software` only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when it cannot be set; `EINVAL` for more than a second, `ENOENT` for another
+    /// engine.
+    pub fn delay(&self, delay: Duration) -> Result<Fault, Error> {
+        let microseconds = u32::try_from(delay.as_micros()).unwrap_or(u32::MAX);
+        self.fault(names::debugfs::DELAY_US, microseconds)
+    }
+
+    fn fault(&self, file: &'static str, value: u32) -> Result<Fault, Error> {
+        self.directory
+            .set(file, &value.to_string())
+            .on(&self.device, Operation::WriteDebugFile(file))?;
+        Ok(Fault {
+            debug: self.clone(),
+            file,
+        })
+    }
+
     fn set_stall(&self, on: bool) -> Result<(), Error> {
         self.directory.set_switch(names::debugfs::STALL, on).on(
             &self.device,
             Operation::WriteDebugFile(names::debugfs::STALL),
         )
+    }
+}
+
+/// A fault that an engine has. It is mended when this is dropped.
+#[derive(Debug)]
+#[must_use = "the fault is mended at once when this is dropped"]
+pub struct Fault {
+    debug: DebugFiles,
+    file: &'static str,
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = self.debug.directory.set(self.file, "0");
     }
 }
 

@@ -82,6 +82,8 @@ pub enum Operation {
         /// How much.
         length: u64,
     },
+    /// Resetting the engine.
+    Reset,
     /// Sending a request by its bare code.
     Request(u32),
     /// Making a cached buffer.
@@ -134,6 +136,7 @@ impl fmt::Display for Operation {
                 f,
                 "copy {length} bytes from offset {source_offset} to {destination_offset}"
             ),
+            Self::Reset => f.write_str("reset the engine"),
             Self::Request(code) => write!(f, "send request {code:#010x}"),
             Self::CreateBuffer => f.write_str("make a buffer"),
             Self::ImportBuffer => f.write_str("import a dma-buf"),

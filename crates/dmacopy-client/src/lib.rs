@@ -26,7 +26,8 @@
 //!
 //! A session copies a stream too: what is written to it comes out of [`Session::read`], moved by
 //! the engine. [`Attributes`] are a device's settings and counters, [`Query`] tells of all devices
-//! at once and [`Events`] of what happens to them, and [`DebugFiles`] is what developers need to
+//! at once and [`Events`] of what happens to them, [`Upcall`] is a program that
+//! is started when the engine stalls, and [`DebugFiles`] is what developers need to
 //! look inside and to make it fail.
 
 mod attributes;
@@ -43,10 +44,11 @@ mod numbered;
 mod request;
 mod rings;
 mod session;
+mod upcall;
 
 pub use attributes::{Attributes, Counters, State};
 pub use buffer::Buffer;
-pub use debug::{DebugFiles, Stall};
+pub use debug::{DebugFiles, Fault, Stall};
 pub use device::Device;
 pub use dmacopy_uapi::ioctl::Info;
 pub use error::{Error, Operation};
@@ -54,3 +56,4 @@ pub use netlink::{Event, Events, Query, Status};
 pub use numbered::{BufferNumber, Direction, Place};
 pub use rings::{Descriptor, RingCompletion, Rings};
 pub use session::{Completion, Session};
+pub use upcall::{Enabled, JOURNAL, Told, Upcall, UpcallCounters};

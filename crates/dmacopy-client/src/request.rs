@@ -8,7 +8,7 @@
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use dmacopy_uapi::ioctl::{
-    self, Copy, CreateBuffer, ExportBuffer, FreeBuffer, ImportBuffer, Info, Submit, Sync,
+    self, Copy, CreateBuffer, ExportBuffer, FreeBuffer, ImportBuffer, Info, Reset, Submit, Sync,
 };
 use kernel_channels::chardev::Node;
 use kernel_channels::ioctl::{Request, call};
@@ -62,6 +62,11 @@ pub(crate) fn exported(answer: &ExportBuffer) -> OwnedFd {
     // SAFETY: the driver has just made this descriptor, for nobody but the caller.
     unsafe { OwnedFd::from_raw_fd(answer.fd) }
 }
+
+/// Asks for a [`Reset`].
+// SAFETY: the code is the driver's for `Reset`. The driver reads as many bytes as the code announces,
+// before the call returns, and a `Reset` holds no address.
+pub(crate) const RESET: Request<Reset> = unsafe { Request::new(ioctl::RESET) };
 
 /// Sends a request by its bare code to a session's file.
 pub(crate) fn send(

@@ -92,6 +92,18 @@ impl Session {
         })
     }
 
+    /// Resets the device's engine; what it was moving, of any session, it moves once more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EPERM` without `CAP_SYS_ADMIN`, `EIO` when the engine does not obey,
+    /// `ENODEV` when the device has gone.
+    pub fn reset_engine(&self) -> Result<(), Error> {
+        request::RESET
+            .read_write(&self.node, &mut ioctl::Reset::default())
+            .on(&self.device, Operation::Reset)
+    }
+
     /// Sends a request by its bare code and returns what the driver returned.
     ///
     /// This is for those who want to see how the driver takes a code, a size or a value that

@@ -14,6 +14,7 @@
 //! | [`mmap`] | both | bulk data without a system call per access |
 //! | [`sysfs`] | both | one value per file: settings, states, counters |
 //! | [`uevent`] | from the kernel | news about devices, to whoever listens |
+//! | [`upcall`] | from the kernel | what has to be done although no program is there that listens |
 //! | [`procfs`] | from the kernel | a summary for people |
 //! | [`tracepoint`] | from the kernel | what happened when, in the order it happened, for measuring |
 //! | [`bpf`] | from the kernel | sums and choices that are made where something happens |
@@ -38,6 +39,7 @@ pub mod procfs;
 pub mod sysfs;
 pub mod tracepoint;
 pub mod uevent;
+pub mod upcall;
 
 mod error;
 mod mounts;
@@ -49,13 +51,14 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 10] = [
+pub const ROOMS: [&str; 11] = [
     "chardev",
     "ioctl",
     "mmap",
     "sysfs",
     "uevent",
     "netlink",
+    "upcall",
     "procfs",
     "tracepoint",
     "bpf",

@@ -78,6 +78,16 @@ impl Device {
         Ok(Self { directory })
     }
 
+    /// A group of its attributes that has a directory of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Path`] when there is none.
+    #[doc(alias = "attribute_group")]
+    pub fn group(&self, name: &str) -> Result<Self, Error> {
+        Self::at(self.directory.join(name))
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.directory
@@ -245,6 +255,16 @@ mod tests {
         let (directory, device) = device(&[("state", ""), ("engine", "")]);
         fs::create_dir(directory.path().join("power")).unwrap();
         assert_eq!(device.attributes().unwrap(), ["engine", "state"]);
+    }
+
+    #[test]
+    fn a_group_has_attributes_of_its_own() {
+        let (directory, device) = device(&[("bytes", "1\n")]);
+        fs::create_dir(directory.path().join("limits")).unwrap();
+        fs::write(directory.path().join("limits/bytes"), "2\n").unwrap();
+        let limits = device.group("limits").unwrap();
+        assert_eq!(limits.number("bytes").unwrap(), 2);
+        assert!(device.group("bytes").is_err());
     }
 
     #[test]

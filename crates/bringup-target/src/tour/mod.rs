@@ -19,6 +19,7 @@ mod procfs;
 mod sysfs;
 mod tracepoint;
 mod uevent;
+mod upcall;
 
 use std::process::ExitCode;
 
@@ -32,13 +33,14 @@ use crate::exit;
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 10] = [
+const ROOMS: [(&str, Room); 11] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
     ("sysfs", sysfs::visit),
     ("uevent", uevent::visit),
     ("netlink", netlink::visit),
+    ("upcall", upcall::visit),
     ("procfs", procfs::visit),
     ("tracepoint", tracepoint::visit),
     ("bpf", bpf::visit),

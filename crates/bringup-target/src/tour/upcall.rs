@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The driver starts this very program, which leaves a record of what it was told.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use dmacopy_client::{DebugFiles, Device, JOURNAL, Told, Upcall};
+use dmacopy_uapi::names::{attribute, state, uevent};
+use kernel_channels::uevent::Monitor;
+use kernel_channels::upcall::{Journal, KERNEL_THREADS, Record};
+use nix::errno::Errno;
+
+use super::evidence::Evidence;
+
+/// The timeout while the engine is kept from completing anything.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// How long an event or a program may take, on the slowest emulated board.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let attributes = device.attributes();
+    let upcall = Upcall::of(device)?;
+    let session = device.session()?;
+    let journal = Journal::open(JOURNAL)?;
+    let before = journal.records()?;
+    let counted = upcall.counters()?;
+    evidence.equal(
+        "switched on by itself",
+        false,
+        upcall.is_enabled()?,
+        "sysfs upcall/enabled",
+    )?;
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let program = program.to_str().context("its path is no text")?;
+
+    // Dropped in the reverse order: the engine goes on before the timeout is restored.
+    let enabled = upcall.enable(program, Duration::ZERO)?;
+    let monitor = Monitor::open()?;
+    let restore = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)?;
+    attributes.set_timeout(SHORT)?;
+    let stall = DebugFiles::open(device)?.stall()?;
+    let attempt = session.copy(0, 2048, 1024);
+    evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
+    let sequence = stalled(&monitor, device)?;
+    let record = next(&journal, &before)?;
+    stall.lift()?;
+    drop(restore);
+    drop(enabled);
+
+    let told = Told::read(&record.call).context("the record is none of a call by the driver")?;
+    evidence.equal(
+        uevent::SEQUENCE,
+        sequence,
+        told.sequence,
+        "record of the program",
+    )?;
+    evidence.equal(
+        "device",
+        device.name(),
+        &told.device,
+        "record of the program",
+    )?;
+    evidence.equal(
+        "state",
+        state::STALLED,
+        &told.state,
+        "record of the program",
+    )?;
+    evidence.equal(
+        "parent, which is kthreadd",
+        KERNEL_THREADS,
+        record.parent,
+        "record of the program",
+    )?;
+    let runs = upcall.counters()?.runs;
+    evidence.equal("runs", counted.runs + 1, runs, "sysfs upcall/runs")?;
+    evidence.equal(
+        "switched on after that",
+        false,
+        upcall.is_enabled()?,
+        "sysfs upcall/enabled",
+    )?;
+    journal.remove(&record)?;
+    Ok(())
+}
+
+/// The number of the transfer that a uevent says the engine has stalled with.
+fn stalled(monitor: &Monitor, device: &Device) -> anyhow::Result<u64> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let event = monitor.next(Some(left))?;
+        let event = event.with_context(|| format!("no uevent within {PATIENCE:?}"))?;
+        let variable = |key| event.variables.get(key).map(String::as_str);
+        let is_ours = event.devpath.rsplit('/').next() == Some(device.name());
+        if is_ours && variable(uevent::STATE) == Some(state::STALLED) {
+            let number = variable(uevent::SEQUENCE).and_then(|number| number.parse().ok());
+            return number.context("the event has no number of a transfer");
+        }
+    }
+}
+
+/// The record that has come since.
+fn next(journal: &Journal, before: &[Record]) -> anyhow::Result<Record> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let records = journal.records()?;
+        let mut new = records.into_iter().filter(|one| !before.contains(one));
+        if let Some(record) = new.next() {
+            return Ok(record);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "no record of a program within {PATIENCE:?}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
