@@ -15,6 +15,7 @@ mod raw;
 use std::fmt::Debug;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::process::parent_id;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub use lifetime::{Bound, Unbound, Unloaded};
 pub use raw::{
     Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
     spliced, try_enlarging, try_making_executable, try_mapping, wait_on_shared_word,
-    wake_shared_word, write_beyond,
+    wake_shared_word, without_admin, write_beyond, writes_as_root_of_a_namespace,
 };
 
 use dmacopy_client::{DebugFiles, Device, Stall};
@@ -105,6 +106,20 @@ pub fn asleep_in<T: Send + 'static>(
     Ok(thread)
 }
 
+/// The first device that moves its bytes by software, whose transfers can be made to fail.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn software_device() -> Result<Device> {
+    for device in Device::all()? {
+        if device.attributes().engine()? == names::engine::SOFTWARE {
+            return Ok(device);
+        }
+    }
+    Err("no device has the engine software".into())
+}
+
 /// Waits until as many transfers wait for the engine.
 ///
 /// # Errors
@@ -114,6 +129,16 @@ pub fn wait_for_waiting(device: &Device, count: u64) -> Result<()> {
     let debug = DebugFiles::open(device)?;
     let waiting = || Ok(debug.engine()?.number("waiting"));
     wait_until(waiting, |waiting| *waiting == Some(count)).map(drop)
+}
+
+/// The path of the agent, `bringup-target`, which has started this test.
+///
+/// # Errors
+///
+/// When it is no text, or cannot be read.
+pub fn agent() -> Result<String> {
+    let path = fs::read_link(format!("/proc/{}/exe", parent_id()))?;
+    Ok(path.to_str().ok_or("the path is no text")?.to_owned())
 }
 
 /// The size of a page in bytes.

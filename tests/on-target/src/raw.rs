@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
+use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{Buffer, Session};
@@ -286,6 +287,64 @@ pub fn copy_without_answer(session: &Session, copy: &ioctl::Copy) -> nix::Result
     // and fails where nothing can be written.
     let returned = unsafe { libc::ioctl(descriptor, request, argument) };
     Errno::result(returned).map(drop)
+}
+
+/// Calls something in a thread that has every capability of this one but `CAP_SYS_ADMIN`.
+///
+/// # Errors
+///
+/// What `capget(2)` or `capset(2)` returned.
+pub fn without_admin<T: Send>(call: impl FnOnce() -> T + Send) -> nix::Result<T> {
+    thread::scope(|scope| {
+        let called = scope.spawn(|| drop_admin().map(|()| call()));
+        called.join().unwrap_or(Err(Errno::ECANCELED))
+    })
+}
+
+/// Takes `CAP_SYS_ADMIN` from this thread, for good.
+fn drop_admin() -> nix::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`, and this thread.
+    const HEADER: [u32; 2] = [0x2008_0522, 0];
+    const ADMIN: u32 = 1 << 21;
+    let mut header = HEADER;
+    // Effective, permitted and inheritable ones, the lower halves first.
+    let mut sets = [0_u32; 6];
+    // SAFETY: the call reads and writes two words in the one and writes six words to the other.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    Errno::result(got)?;
+    for set in &mut sets[..3] {
+        *set &= !ADMIN;
+    }
+    header = HEADER;
+    // SAFETY: the call reads as many words as above, and changes this thread only.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), sets.as_ptr()) };
+    Errno::result(set).map(drop)
+}
+
+/// Writes to a file as root of a user namespace that was made for it, with all capabilities there.
+/// Returns how the child ended that did so: with the error number as its exit status.
+///
+/// # Errors
+///
+/// What `fork(2)` or `waitpid(2)` returned.
+pub fn writes_as_root_of_a_namespace(file: impl AsFd, text: &[u8]) -> nix::Result<WaitStatus> {
+    let descriptor = file.as_fd().as_raw_fd();
+    // SAFETY: the child has this thread only, and does nothing with it that waits for another or
+    // takes memory: it makes two system calls and ends.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            // SAFETY: a process with one thread may have a user namespace of its own.
+            let mut returned = unsafe { libc::unshare(libc::CLONE_NEWUSER) } as isize;
+            if returned == 0 {
+                // SAFETY: the call reads the text, which is as long as it says.
+                returned = unsafe { libc::write(descriptor, text.as_ptr().cast(), text.len()) };
+            }
+            let errno = if returned < 0 { Errno::last_raw() } else { 0 };
+            // SAFETY: ending a process needs nothing of it.
+            unsafe { libc::_exit(errno) }
+        }
+        ForkResult::Parent { child } => waitpid(child, None),
+    }
 }
 
 /// Reads a byte of a buffer in a child that `fork(2)` makes, and returns how the child ended: with

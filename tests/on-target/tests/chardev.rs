@@ -61,10 +61,11 @@ fn write_until_blocked(session: &Session) -> Result<()> {
 }
 
 #[hil::test]
-fn the_node_is_for_root_alone(_: &mut Target) {
+fn the_node_is_for_root_and_its_group(_: &mut Target) {
     let device = Device::first().unwrap();
     let metadata = fs::metadata(device.node()).unwrap();
-    assert_eq!((metadata.mode() & 0o7777, metadata.uid()), (0o600, 0));
+    let owner = (metadata.uid(), metadata.gid());
+    assert_eq!((metadata.mode() & 0o7777, owner), (0o660, (0, 0)));
 }
 
 #[hil::test]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The requests INFO and COPY, and one test for each way to get them wrong.
+//! The requests INFO, COPY and RESET, and one test for each way to get them wrong.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -374,6 +375,91 @@ fn a_copy_on_a_stalled_engine_returns_etimedout_and_moves_nothing(_: &mut Target
         .unwrap();
     assert!(found == content, "a copy that timed out was carried out");
     session.copy(0, 2048, 64).unwrap();
+}
+
+/// The error number of a RESET, after checking that it has reset nothing.
+fn reset_refusal(code: u32, argument: Option<&mut [u8]>) -> Result<Option<i32>> {
+    let device = Device::first()?;
+    let resets = || {
+        device
+            .attributes()
+            .directory()
+            .number(names::attribute::RESETS)
+    };
+    let before = resets()?;
+    let result = device.session()?.request(code, argument);
+    assert_eq!(resets()?, before);
+    Ok(result.errno())
+}
+
+#[hil::test]
+fn a_reset_with_a_flag_returns_einval(_: &mut Target) {
+    let mut reset = ioctl::Reset {
+        flags: 1,
+        reserved: 0,
+    };
+    let errno = reset_refusal(ioctl::RESET, Some(reset.as_mut_bytes())).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[hil::test]
+fn a_reset_with_a_reserved_field_returns_einval(_: &mut Target) {
+    let mut reset = ioctl::Reset {
+        flags: 0,
+        reserved: 1,
+    };
+    let errno = reset_refusal(ioctl::RESET, Some(reset.as_mut_bytes())).unwrap();
+    assert_eq!(errno, Some(libc::EINVAL));
+}
+
+#[hil::test]
+fn a_larger_reset_with_more_than_zeros_returns_e2big(_: &mut Target) {
+    let mut bytes = [0; 16];
+    bytes[15] = 1;
+    let errno = reset_refusal(with_size(ioctl::RESET, 16), Some(&mut bytes)).unwrap();
+    assert_eq!(errno, Some(libc::E2BIG));
+}
+
+#[hil::test]
+fn a_reset_without_an_argument_returns_efault(_: &mut Target) {
+    let errno = reset_refusal(ioctl::RESET, None).unwrap();
+    assert_eq!(errno, Some(libc::EFAULT));
+}
+
+#[hil::test]
+fn a_reset_loses_and_doubles_no_transfer(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let copiers: Vec<_> = (0..3)
+            .map(|seed| {
+                let device = &device;
+                scope.spawn(move || {
+                    let session = device.session().unwrap();
+                    let mut buffer = session.buffer().unwrap();
+                    for round in 0..100 {
+                        let bytes = pattern(seed * 1000 + round, 1024);
+                        buffer.write(0, &bytes).unwrap();
+                        session.copy(0, 2048, 1024).unwrap();
+                        assert!(buffer.copy_to_vec(2048, 1024).unwrap() == bytes);
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            let session = device.session().unwrap();
+            while !done.load(Ordering::Relaxed) {
+                session.reset_engine().unwrap();
+            }
+        });
+        let ends: Vec<_> = copiers.into_iter().map(|copier| copier.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(ends.iter().all(std::result::Result::is_ok));
+    });
+    let after = device.attributes().counters().unwrap();
+    assert_eq!(after.transfers, before.transfers + 300);
+    assert_eq!(after.errors, before.errors);
 }
 
 hil::main!();

@@ -97,4 +97,19 @@ fn a_copy_that_succeeds_is_no_event(_: &mut Target) {
     assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
 }
 
+#[hil::test]
+fn a_reset_on_demand_is_told_with_its_number(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let monitor = Monitor::open().unwrap();
+    session.reset_engine().unwrap();
+    let event = next(&monitor, &device, PATIENCE).unwrap().unwrap();
+    assert_eq!(event.action, Action::Change);
+    let resets = device.attributes().directory();
+    let resets = resets.text(names::attribute::RESETS).unwrap();
+    assert_eq!(event.variables.get(uevent::RESETS), Some(&resets));
+    assert_eq!(event.variables.get(uevent::STATE), None);
+    assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
+
 hil::main!();
