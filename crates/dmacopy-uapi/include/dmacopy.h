@@ -85,6 +85,46 @@ struct dmacopy_submit {
 };
 
 /*
+ * Who is told of the session's completions, the argument of DMACOPY_IOCTL_EVENTFD.
+ *
+ * From now on, the driver adds 1 to the counter of that eventfd when there is something to
+ * read: completions in the ring, subject to DMACOPY_IOCTL_COALESCE, or bytes or a failure in
+ * the stream. The same when the device goes. An eventfd that was there before is told no more.
+ * Errors: EINVAL (a flag or a reserved field that is not zero, a file that is no eventfd),
+ * EBADF (no open file), ENODEV (the device is gone), ENOMEM.
+ */
+struct dmacopy_eventfd {
+	/* The descriptor of an eventfd(2); -1 for none. */
+	__s32 descriptor;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Zero. */
+	__u64 reserved;
+};
+
+/*
+ * When the client of a session is told of completions in its ring, the argument of
+ * DMACOPY_IOCTL_COALESCE.
+ *
+ * Who polls, has an eventfd or wants signals is told when there are count completions that it
+ * has not been told of, or microseconds after the first of them, whichever comes first. At
+ * once, if count is 0 or 1, or microseconds is 0. Calls that wait for something by themselves
+ * do not wait for this. Errors: EINVAL (a flag or a reserved field that is not zero, more than
+ * DMACOPY_MAX_COALESCE_COUNT or DMACOPY_MAX_COALESCE_MICROSECONDS), ENODEV (the device is
+ * gone).
+ */
+struct dmacopy_coalesce {
+	/* How many completions; returned: what it was before. */
+	__u32 count;
+	/* How late at most; returned: what it was before. */
+	__u32 microseconds;
+	/* Zero; no flag is defined. */
+	__u32 flags;
+	/* Zero. */
+	__u32 reserved;
+};
+
+/*
  * A buffer of ordinary, cached memory, the argument of DMACOPY_IOCTL_CREATE_BUFFER.
  *
  * It is zero, and mmap(2) maps it cached, from 2^32 times its number on. What a program writes
@@ -253,6 +293,10 @@ struct dmacopy_completion {
 #define DMACOPY_IOCTL_SUBMIT _IOWR(DMACOPY_MAGIC, 2, struct dmacopy_submit)
 /* Resets the device's engine; see dmacopy_reset. Takes CAP_SYS_ADMIN. */
 #define DMACOPY_IOCTL_RESET _IOW(DMACOPY_MAGIC, 8, struct dmacopy_reset)
+/* Has an eventfd told of what there is to read; see dmacopy_eventfd. */
+#define DMACOPY_IOCTL_EVENTFD _IOW(DMACOPY_MAGIC, 3, struct dmacopy_eventfd)
+/* Sets of how many completions the client is told together; see dmacopy_coalesce. */
+#define DMACOPY_IOCTL_COALESCE _IOWR(DMACOPY_MAGIC, 4, struct dmacopy_coalesce)
 /* Makes a cached buffer; see dmacopy_create_buffer. */
 #define DMACOPY_IOCTL_CREATE_BUFFER _IOWR(DMACOPY_MAGIC, 16, struct dmacopy_create_buffer)
 /* Makes the memory of a dma-buf a buffer of the session; see dmacopy_import_buffer. */
@@ -277,6 +321,8 @@ struct dmacopy_completion {
 #define DMACOPY_CAP_RINGS (1ULL << 3)
 /* DMACOPY_IOCTL_RESET is offered. */
 #define DMACOPY_CAP_RESET (1ULL << 12)
+/* DMACOPY_IOCTL_EVENTFD, DMACOPY_IOCTL_COALESCE and signals (O_ASYNC) are offered. */
+#define DMACOPY_CAP_NOTIFY (1ULL << 4)
 /*
  * One can DMACOPY_IOCTL_CREATE_BUFFER, DMACOPY_IOCTL_FREE_BUFFER and DMACOPY_IOCTL_SYNC, and
  * transfers name buffers.
@@ -284,6 +330,10 @@ struct dmacopy_completion {
 #define DMACOPY_CAP_BUFFERS (1ULL << 8)
 /* One can DMACOPY_IOCTL_IMPORT_BUFFER and DMACOPY_IOCTL_EXPORT_BUFFER. */
 #define DMACOPY_CAP_DMA_BUF (1ULL << 9)
+/* The most completions that DMACOPY_IOCTL_COALESCE takes. */
+#define DMACOPY_MAX_COALESCE_COUNT DMACOPY_RING_MAX_ENTRIES
+/* The longest delay that DMACOPY_IOCTL_COALESCE takes, in microseconds. */
+#define DMACOPY_MAX_COALESCE_MICROSECONDS 1000000
 /* The program writes, transfers read. */
 #define DMACOPY_DIRECTION_TO_DEVICE 1
 /* Transfers write, the program reads. */
@@ -350,6 +400,10 @@ struct dmacopy_completion {
  * 0 for each at once.
  */
 #define DMACOPY_NAME_ATTRIBUTE_INTERRUPT_MICROSECONDS "interrupt_microseconds"
+/* Read-write: of how many completions the client of a new session is told together. */
+#define DMACOPY_NAME_ATTRIBUTE_COALESCE_COUNT "coalesce_count"
+/* Read-write: how late it is told at most, microseconds. */
+#define DMACOPY_NAME_ATTRIBUTE_COALESCE_US "coalesce_us"
 /* Read-only: sessions that are open now. */
 #define DMACOPY_NAME_ATTRIBUTE_SESSIONS "sessions"
 /* Read-only: transfers completed since probe. */

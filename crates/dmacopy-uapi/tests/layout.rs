@@ -59,6 +59,9 @@ fn listing() -> Result<String, std::fmt::Error> {
     constants!(text, "{:?}": DRIVER_VERSION);
     constants!(text, "{:#x}": ioctl::MAGIC);
     constants!(text, "{:#010x}": ioctl::INFO, ioctl::COPY, ioctl::SUBMIT, ioctl::RESET);
+    constants!(text, "{:#010x}": ioctl::EVENTFD, ioctl::COALESCE);
+    constants!(text, "{:#x}": ioctl::CAP_NOTIFY);
+    constants!(text, "{}": ioctl::MAX_COALESCE_COUNT, ioctl::MAX_COALESCE_MICROSECONDS);
     constants!(text, "{:#010x}": ioctl::CREATE_BUFFER, ioctl::IMPORT_BUFFER, ioctl::EXPORT_BUFFER);
     constants!(text, "{:#010x}": ioctl::FREE_BUFFER, ioctl::SYNC);
     constants!(text, "{}": ioctl::ENGINE_SOFTWARE, ioctl::ENGINE_PCI);
@@ -162,6 +165,23 @@ fn listing() -> Result<String, std::fmt::Error> {
     );
     structure!(
         text,
+        ioctl::Eventfd {
+            descriptor,
+            flags,
+            reserved,
+        }
+    );
+    structure!(
+        text,
+        ioctl::Coalesce {
+            count,
+            microseconds,
+            flags,
+            reserved,
+        }
+    );
+    structure!(
+        text,
         ring::Descriptor {
             opcode,
             flags,
@@ -197,6 +217,8 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::attribute::TIMEOUT_MS,
         names::attribute::INTERRUPT_COUNT,
         names::attribute::INTERRUPT_MICROSECONDS,
+        names::attribute::COALESCE_COUNT,
+        names::attribute::COALESCE_US,
         names::attribute::SESSIONS,
         names::attribute::TRANSFERS,
         names::attribute::BYTES,

@@ -49,6 +49,11 @@ pub const SUBMIT: u32 = request::<Submit>(READ | WRITE, 2);
 
 /// Resets the device's engine; see [`Reset`]. Takes `CAP_SYS_ADMIN`.
 pub const RESET: u32 = request::<Reset>(WRITE, 8);
+/// Has an eventfd told of what there is to read; see [`struct@Eventfd`].
+pub const EVENTFD: u32 = request::<Eventfd>(WRITE, 3);
+
+/// Sets of how many completions the client is told together; see [`struct@Coalesce`].
+pub const COALESCE: u32 = request::<Coalesce>(READ | WRITE, 4);
 
 /// Makes a cached buffer; see [`CreateBuffer`].
 pub const CREATE_BUFFER: u32 = request::<CreateBuffer>(READ | WRITE, 16);
@@ -110,6 +115,8 @@ pub const CAP_COPY: u64 = 1 << 2;
 pub const CAP_RINGS: u64 = 1 << 3;
 /// [`RESET`] is offered.
 pub const CAP_RESET: u64 = 1 << 12;
+/// [`EVENTFD`], [`COALESCE`] and signals (`O_ASYNC`) are offered.
+pub const CAP_NOTIFY: u64 = 1 << 4;
 
 /// One can [`CREATE_BUFFER`], [`FREE_BUFFER`] and [`SYNC`], and transfers name buffers.
 pub const CAP_BUFFERS: u64 = 1 << 8;
@@ -173,6 +180,57 @@ pub struct Submit {
 }
 
 const _: () = assert!(core::mem::size_of::<Submit>() == 16);
+
+/// Who is told of the session's completions, the argument of [`EVENTFD`].
+///
+/// From now on, the driver adds 1 to the counter of that eventfd when there is something to read:
+/// completions in the ring, subject to [`COALESCE`], or bytes or a failure in the stream. The same
+/// when the device goes. An eventfd that was there before is told no more. Errors: `EINVAL` (a flag
+/// or a reserved field that is not zero, a file that is no eventfd), `EBADF` (no open file), `ENODEV`
+/// (the device is gone), `ENOMEM`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Eventfd {
+    /// The descriptor of an `eventfd(2)`; -1 for none.
+    pub descriptor: i32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u64,
+}
+
+const _: () = assert!(core::mem::size_of::<Eventfd>() == 16);
+
+/// The most completions that [`COALESCE`] takes.
+pub const MAX_COALESCE_COUNT: u32 = super::ring::MAX_ENTRIES;
+/// The longest delay that [`COALESCE`] takes, in microseconds.
+pub const MAX_COALESCE_MICROSECONDS: u32 = 1_000_000;
+
+/// When the client of a session is told of completions in its ring, the argument of [`COALESCE`].
+///
+/// Who polls, has an eventfd or wants signals is told when there are `count` completions that it has
+/// not been told of, or `microseconds` after the first of them, whichever comes first. At once, if
+/// `count` is 0 or 1, or `microseconds` is 0. Calls that wait for something by themselves do not wait
+/// for this. Errors: `EINVAL` (a flag or a reserved field that is not zero, more than
+/// [`MAX_COALESCE_COUNT`] or [`MAX_COALESCE_MICROSECONDS`]), `ENODEV` (the device is gone).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Coalesce {
+    /// How many completions; returned: what it was before.
+    pub count: u32,
+    /// How late at most; returned: what it was before.
+    pub microseconds: u32,
+    /// Zero; no flag is defined.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Coalesce>() == 16);
 
 /// A buffer of ordinary, cached memory, the argument of [`CREATE_BUFFER`].
 ///

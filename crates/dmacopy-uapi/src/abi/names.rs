@@ -41,6 +41,10 @@ pub mod attribute {
     /// Read-write: how long after a completion the hardware interrupts at the latest, microseconds;
     /// 0 for each at once.
     pub const INTERRUPT_MICROSECONDS: &str = "interrupt_microseconds";
+    /// Read-write: of how many completions the client of a new session is told together.
+    pub const COALESCE_COUNT: &str = "coalesce_count";
+    /// Read-write: how late it is told at most, microseconds.
+    pub const COALESCE_US: &str = "coalesce_us";
     /// Read-only: sessions that are open now.
     pub const SESSIONS: &str = "sessions";
     /// Read-only: transfers completed since probe.
@@ -58,7 +62,7 @@ pub mod attribute {
     /// Read-only: [`super::super::DRIVER_VERSION`].
     pub const DRIVER_VERSION: &str = "driver_version";
     /// All of the above.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 18] = [
         ABI_VERSION,
         ENGINE,
         STATE,
@@ -67,6 +71,8 @@ pub mod attribute {
         TIMEOUT_MS,
         INTERRUPT_COUNT,
         INTERRUPT_MICROSECONDS,
+        COALESCE_COUNT,
+        COALESCE_US,
         SESSIONS,
         TRANSFERS,
         BYTES,
