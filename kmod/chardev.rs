@@ -7,10 +7,7 @@ use kernel::{
         self,
         Bound, //
     },
-    fs::{
-        file::flags::O_NONBLOCK,
-        File, //
-    },
+    fs::File,
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -33,12 +30,18 @@ use crate::{
     session::Session,
     sys::{
         attribute::AttributeGroups,
+        fasync::AsyncQueue,
         miscdevice::{
             self,
             Closed,
             MiscDevice, //
         },
-        poll::PollEvents, //
+        poll::PollEvents,
+        uring::{
+            Cancelled,
+            Command,
+            Issued, //
+        }, //
     },
     sysfs, //
 };
@@ -70,8 +73,8 @@ impl MiscDevice for CharDevice {
         sysfs::GROUPS.all()
     }
 
-    fn open(listed: &Listed, _file: &File) -> Result<Arc<Session>> {
-        Session::open(listed.device())
+    fn open(listed: &Listed, _file: &File, signals: Arc<AsyncQueue>) -> Result<Arc<Session>> {
+        Session::open(listed.device(), signals)
     }
 
     fn release(session: Arc<Session>, file: &Closed<'_>) {
@@ -80,18 +83,18 @@ impl MiscDevice for CharDevice {
 
     fn read_iter(
         session: ArcBorrow<'_, Session>,
-        file: &File,
+        nonblocking: bool,
         data: &mut IovIterDest<'_>,
     ) -> Result<usize> {
-        session.read(is_nonblocking(file), data)
+        session.read(nonblocking, data)
     }
 
     fn write_iter(
         session: ArcBorrow<'_, Session>,
-        file: &File,
+        nonblocking: bool,
         data: &mut IovIterSource<'_>,
     ) -> Result<usize> {
-        session.write(is_nonblocking(file), data)
+        session.write(nonblocking, data)
     }
 
     fn poll(session: ArcBorrow<'_, Session>, file: &File, table: &PollTable<'_>) -> PollEvents {
@@ -108,11 +111,15 @@ impl MiscDevice for CharDevice {
         ioctl::dispatch(session, request, argument)
     }
 
+    fn uring_cmd(session: ArcBorrow<'_, Session>, command: Command<'_>) -> Issued {
+        session.command(command)
+    }
+
+    fn uring_cancel(session: ArcBorrow<'_, Session>, cancelled: &Cancelled) {
+        session.cancel_command(cancelled);
+    }
+
     fn mmap(session: ArcBorrow<'_, Session>, _file: &File, area: &VmaNew, offset: u64) -> Result {
         mmap::map(&session, area, offset)
     }
-}
-
-fn is_nonblocking(file: &File) -> bool {
-    file.flags() & O_NONBLOCK != 0
 }

@@ -29,6 +29,11 @@
 //! 9. `Binding::is_bound`
 //! 10. the lock of a dma-buf and those of whoever exports it; of our exports, `Exported::mappings`
 //!
+//! The lock of an io_uring is held when a command is issued or cancelled. It comes before all but
+//! those of 1, and is taken when a command is kept, with no other lock held.
+//!
+//! `Notifier::set` is taken last, too. The timer that is waited for with it held takes no lock.
+//!
 //! `Queue::recovery` comes before `Health::announced`, that before `Aftermath::pending`, the lock of
 //! the upcall's setting and `Queue::inner`, and `Queue::inner` after all others but number 10, with no
 //! lock taken while it is held. The watchdog and the engine's worker take `recovery`, `announced`,
@@ -64,6 +69,7 @@ use crate::{
         Engine, //
     },
     limits::Limits,
+    notify,
     queue::{
         Attached,
         Queue, //
@@ -93,6 +99,8 @@ pub(crate) struct Device {
     ring_entries: Atomic<u32>,
     limits: Arc<Limits>,
     aftermath: Arc<Aftermath>,
+    coalesce_count: Atomic<u32>,
+    coalesce_us: Atomic<u32>,
     #[pin]
     sessions: Mutex<KVec<Arc<Session>>>,
 }
@@ -124,6 +132,8 @@ impl Device {
                 ring_entries: Atomic::new(256),
                 limits,
                 aftermath,
+                coalesce_count: Atomic::new(1),
+                coalesce_us: Atomic::new(0),
                 sessions <- new_mutex!(KVec::new()),
             }),
             GFP_KERNEL,
@@ -190,6 +200,30 @@ impl Device {
             return Err(EINVAL);
         }
         self.ring_entries.store(entries, Relaxed);
+        Ok(())
+    }
+
+    /// Of how many completions the client of a new session is told together.
+    pub(crate) fn coalesce_count(&self) -> u32 {
+        self.coalesce_count.load(Relaxed)
+    }
+
+    /// Sets of how many.
+    pub(crate) fn set_coalesce_count(&self, count: u32) -> Result {
+        notify::Coalescing::new(count, 0)?;
+        self.coalesce_count.store(count, Relaxed);
+        Ok(())
+    }
+
+    /// How late it is told at most, in microseconds.
+    pub(crate) fn coalesce_us(&self) -> u32 {
+        self.coalesce_us.load(Relaxed)
+    }
+
+    /// Sets how late.
+    pub(crate) fn set_coalesce_us(&self, microseconds: u32) -> Result {
+        notify::Coalescing::new(0, microseconds)?;
+        self.coalesce_us.store(microseconds, Relaxed);
         Ok(())
     }
 
@@ -274,6 +308,7 @@ impl Device {
         let sessions = self.sessions.lock();
         for session in sessions.iter() {
             session.wake();
+            session.gone();
         }
         for session in sessions.iter() {
             session.revoke();

@@ -35,6 +35,7 @@ mod lane;
 mod limits;
 mod mmap;
 mod netlink;
+mod notify;
 #[allow(dead_code, reason = "for engines that are hardware")]
 mod pieces;
 mod procfs;
@@ -54,6 +55,7 @@ mod trace;
 mod transfer;
 mod uevent;
 mod upcall;
+mod uring;
 mod watchdog;
 
 use sys::compat::module;

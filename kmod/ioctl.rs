@@ -31,16 +31,20 @@ use kernel::{
 };
 
 use crate::{
+    notify::Coalescing,
     session::Session,
     sys::{
         capability::require_admin,
+        eventfd::EventFd,
         streaming::Side, //
     },
     uapi::{
         self,
         ioctl::{
+            Coalesce,
             Copy,
             CreateBuffer,
+            Eventfd,
             ExportBuffer,
             FreeBuffer,
             ImportBuffer,
@@ -59,6 +63,8 @@ const _: () = {
     assert!(uapi::ioctl::COPY == _IOWR::<Copy>(MAGIC, 1));
     assert!(uapi::ioctl::SUBMIT == _IOWR::<Submit>(MAGIC, 2));
     assert!(uapi::ioctl::RESET == _IOW::<Reset>(MAGIC, 8));
+    assert!(uapi::ioctl::EVENTFD == _IOW::<Eventfd>(MAGIC, 3));
+    assert!(uapi::ioctl::COALESCE == _IOWR::<Coalesce>(MAGIC, 4));
     assert!(uapi::ioctl::CREATE_BUFFER == _IOWR::<CreateBuffer>(MAGIC, 16));
     assert!(uapi::ioctl::IMPORT_BUFFER == _IOWR::<ImportBuffer>(MAGIC, 17));
     assert!(uapi::ioctl::EXPORT_BUFFER == _IOWR::<ExportBuffer>(MAGIC, 18));
@@ -70,6 +76,8 @@ const INFO: u32 = uapi::ioctl::command(uapi::ioctl::INFO);
 const COPY: u32 = uapi::ioctl::command(uapi::ioctl::COPY);
 const SUBMIT: u32 = uapi::ioctl::command(uapi::ioctl::SUBMIT);
 const RESET: u32 = uapi::ioctl::command(uapi::ioctl::RESET);
+const EVENTFD: u32 = uapi::ioctl::command(uapi::ioctl::EVENTFD);
+const COALESCE: u32 = uapi::ioctl::command(uapi::ioctl::COALESCE);
 const CREATE_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::CREATE_BUFFER);
 const IMPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::IMPORT_BUFFER);
 const EXPORT_BUFFER: u32 = uapi::ioctl::command(uapi::ioctl::EXPORT_BUFFER);
@@ -81,6 +89,7 @@ pub(crate) const CAPABILITIES: u64 = uapi::ioctl::CAP_MMAP
     | uapi::ioctl::CAP_STREAM
     | uapi::ioctl::CAP_COPY
     | uapi::ioctl::CAP_RINGS
+    | uapi::ioctl::CAP_NOTIFY
     | uapi::ioctl::CAP_BUFFERS
     | uapi::ioctl::CAP_DMA_BUF
     | uapi::ioctl::CAP_RESET;
@@ -107,6 +116,11 @@ pub(crate) fn dispatch(
             submit(session, reader, writer)?;
         }
         RESET => reset(&session, argument.reader())?,
+        EVENTFD => set_eventfd(&session, argument.reader())?,
+        COALESCE => {
+            let (reader, writer) = argument.reader_writer();
+            coalesce(&session, reader, writer)?;
+        }
         CREATE_BUFFER => {
             let (reader, writer) = argument.reader_writer();
             create_buffer(&session, reader, writer)?;
@@ -193,6 +207,36 @@ fn submit(
     }
     submit.taken = session.submit(submit.count, submit.wait)?;
     put(writer, &submit)
+}
+
+fn set_eventfd(session: &Session, reader: UserSliceReader) -> Result {
+    let eventfd: Eventfd = get(reader)?;
+    if eventfd.flags != 0 || eventfd.reserved != 0 {
+        return Err(EINVAL);
+    }
+    let notifier = session.notifier();
+    match eventfd.descriptor {
+        -1 => notifier.forget(),
+        descriptor => notifier.set_eventfd(EventFd::from_fd(descriptor)?)?,
+    }
+    // A device that has gone meanwhile tells nobody any more.
+    if session.device().is_gone() {
+        notifier.forget();
+        return Err(ENODEV);
+    }
+    Ok(())
+}
+
+fn coalesce(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+    let mut coalesce: Coalesce = get(reader)?;
+    if coalesce.flags != 0 || coalesce.reserved != 0 {
+        return Err(EINVAL);
+    }
+    let coalescing = Coalescing::new(coalesce.count, coalesce.microseconds)?;
+    let before = session.notifier().set_coalescing(coalescing);
+    coalesce.count = before.count();
+    coalesce.microseconds = before.microseconds();
+    put(writer, &coalesce)
 }
 
 fn create_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {

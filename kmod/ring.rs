@@ -7,7 +7,7 @@
 //! once, then checked; where the driver is in the rings, it knows from [`Rings`] alone.
 //!
 //! A descriptor that has nothing to move is completed at once when nothing is under way, with
-//! no allocation, no lock but this session's, and nobody woken.
+//! no allocation, and no lock but this session's.
 
 use core::{
     cmp::min,
@@ -23,6 +23,7 @@ use kernel::{
 };
 
 use crate::{
+    notify::Posted,
     session::Session,
     sys::shared::Shared,
     transfer::Transfer,
@@ -31,7 +32,8 @@ use crate::{
         index,
         Completion,
         Descriptor, //
-    }, //
+    },
+    uring::Commands, //
 };
 
 /// A descriptor that has been taken and has no completion yet.
@@ -61,6 +63,8 @@ pub(crate) struct Rings {
     completed: u32,
     /// By the place of the index; empty until the rings are used.
     slots: KVVec<Slot>,
+    /// What waits for completions, but for threads.
+    commands: Commands,
 }
 
 impl Rings {
@@ -72,6 +76,7 @@ impl Rings {
             taken: 0,
             completed: 0,
             slots: KVVec::new(),
+            commands: Commands::new(),
         }
     }
 
@@ -132,7 +137,8 @@ impl Rings {
     }
 
     /// Writes the completions of all that is done, in order.
-    fn post(&mut self, area: &Area<'_, '_>) -> Result {
+    fn post(&mut self, area: &Area<'_, '_>) -> Result<Posted> {
+        let mut posted = Posted::default();
         while !self.is_idle() {
             let place = ring::slot(self.completed, self.entries);
             let Some(slot) = self.slots.get_mut(place) else {
@@ -151,8 +157,19 @@ impl Rings {
             };
             *slot = Slot::Empty;
             self.complete(area, user_data, result)?;
+            posted.add(result);
         }
-        area.store(index::COMPLETION_TAIL, self.completed)
+        area.store(index::COMPLETION_TAIL, self.completed)?;
+        self.end_waits(area);
+        Ok(posted)
+    }
+
+    /// Ends the wait of commands that have what they wait for.
+    fn end_waits(&mut self, area: &Area<'_, '_>) {
+        if !self.commands.is_empty() {
+            let (unread, is_idle) = (self.unread(area), self.is_idle());
+            self.commands.end_waits(unread, is_idle);
+        }
     }
 }
 
@@ -203,11 +220,13 @@ impl Session {
         }
     }
 
-    fn take(self: ArcBorrow<'_, Self>, count: u32) -> Result<u32> {
-        let mut rings = self.rings().lock();
-        rings.prepare()?;
-        let rings = &mut *rings;
-        self.area(|area| {
+    /// Takes at most `count` descriptors, and returns how many.
+    pub(crate) fn take(self: ArcBorrow<'_, Self>, count: u32) -> Result<u32> {
+        let mut guard = self.rings().lock();
+        guard.prepare()?;
+        let rings = &mut *guard;
+        let (taken, posted) = self.area(|area| {
+            let mut posted = Posted::default();
             let count = min(count, rings.takeable(area)?);
             let mut taken = 0;
             while taken < count {
@@ -227,6 +246,7 @@ impl Session {
                         // INVARIANT: Nothing is under way, before and after.
                         rings.taken = rings.taken.wrapping_add(1);
                         rings.complete(area, user_data, result)?;
+                        posted.add(result);
                         continue;
                     }
                     None => Slot::Done { user_data, result },
@@ -243,8 +263,12 @@ impl Session {
             area.store(index::SUBMISSION_HEAD, rings.taken)?;
             // What the engine has done meanwhile is posted by who waits for the lock that is held here.
             area.store(index::COMPLETION_TAIL, rings.completed)?;
-            Ok(taken)
-        })
+            rings.end_waits(area);
+            Ok((taken, posted))
+        })?;
+        drop(guard);
+        self.tell_posted(posted);
+        Ok(taken)
     }
 
     /// Checks a descriptor and queues what it asks for, if that is anything. `EBUSY` if there is no
@@ -268,12 +292,13 @@ impl Session {
     }
 
     /// Writes the completions of what is done, so that whoever is woken up finds them.
-    pub(crate) fn post_completions(&self) {
+    pub(crate) fn post_completions(&self) -> Posted {
         let mut rings = self.rings().lock();
-        if !rings.is_idle() {
-            // Without the memory, nobody can look for them.
-            let _ = self.area(|area| rings.post(area));
+        if rings.is_idle() {
+            return Posted::default();
         }
+        // Without the memory, nobody can look for them.
+        self.area(|area| rings.post(area)).unwrap_or_default()
     }
 
     /// Where the driver and user space say they are.
@@ -310,20 +335,50 @@ impl Session {
                 .unwrap_or(false)
     }
 
+    /// Whether so many completions are there to be read, or all there will be.
+    pub(crate) fn has_completions(&self, wait: u32) -> Result<bool> {
+        if wait == 0 {
+            return Ok(true);
+        }
+        let rings = self.rings().lock();
+        if rings.is_idle() || self.area(|area| rings.unread(area))? >= wait {
+            return Ok(true);
+        }
+        drop(rings);
+        if self.device().is_gone() {
+            return Err(ENODEV);
+        }
+        Ok(false)
+    }
+
+    /// Calls `f` with the commands that wait, and ends the wait of those that have what they wait
+    /// for: what was posted before has not found them.
+    pub(crate) fn with_commands<R>(&self, f: impl FnOnce(&mut Commands) -> R) -> R {
+        let mut guard = self.rings().lock();
+        let rings = &mut *guard;
+        let result = f(&mut rings.commands);
+        if !rings.commands.is_empty() {
+            let ended = self.area(|area| {
+                rings.end_waits(area);
+                Ok(())
+            });
+            // Without the memory, nothing is posted any more.
+            if let Err(error) = ended {
+                rings.commands.end_all(error);
+            }
+        }
+        result
+    }
+
     fn wait_for_completions(&self, wait: u32) -> Result {
         if wait == 0 {
             return Ok(());
         }
+        let _sleeper = self.notifier().sleeper();
         let mut stream = self.stream().lock();
         loop {
-            {
-                let rings = self.rings().lock();
-                if rings.is_idle() || self.area(|area| rings.unread(area))? >= wait {
-                    return Ok(());
-                }
-            }
-            if self.device().is_gone() {
-                return Err(ENODEV);
+            if self.has_completions(wait)? {
+                return Ok(());
             }
             if self.changed().wait_interruptible(&mut stream) {
                 return Err(ERESTARTSYS);
@@ -334,6 +389,7 @@ impl Session {
     /// Takes back all transfers of the rings that still wait for the engine, and waits for the one
     /// that it moves.
     pub(crate) fn end_rings(&self) {
+        let _sleeper = self.notifier().sleeper();
         let mut stream = self.stream().lock();
         for slot in self.rings().lock().slots.iter() {
             if let Slot::Moving { transfer, .. } = slot {

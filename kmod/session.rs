@@ -6,7 +6,6 @@ use kernel::{
     new_mutex,
     page::page_align,
     prelude::*,
-    static_lock_class,
     sync::{
         atomic::{
             Atomic,
@@ -32,13 +31,17 @@ use crate::{
         Account,
         Charge, //
     },
+    notify::{
+        Coalescing,
+        Notifier, //
+    },
     ring::Rings,
     stream::{
         self,
         Stream, //
     },
     sys::{
-        compat::PollCondVarBox,
+        fasync::AsyncQueue,
         miscdevice::Closed, //
     },
     transfer::{
@@ -73,9 +76,9 @@ pub(crate) struct Session {
     stream: Mutex<Stream>,
     #[pin]
     rings: Mutex<Rings>,
-    /// Notified, with `stream` having been locked in between, when a transfer of this session is
-    /// done, when the stream has changed and when the device is gone.
-    changed: PollCondVarBox,
+    /// Told, with `stream` having been locked in between, when a transfer of this session is done,
+    /// when the stream has changed and when the device is gone.
+    notifier: Arc<Notifier>,
 }
 
 impl Session {
@@ -83,12 +86,13 @@ impl Session {
     ///
     /// It is charged for its memory at once, and gets it when it uses it: what is called here keeps
     /// other devices from being opened.
-    pub(crate) fn open(device: &Arc<Device>) -> Result<Arc<Self>> {
+    pub(crate) fn open(device: &Arc<Device>, signals: Arc<AsyncQueue>) -> Result<Arc<Self>> {
         let (buffer_bytes, ring_entries) = (device.buffer_bytes(), device.ring_entries());
         // Whole pages, as the buffer is: what is mapped is nobody else's.
         let area_bytes = buffer_bytes + page_align(ring::bytes(ring_entries)).ok_or(EINVAL)?;
         let account = Account::new(device.limits())?;
         let charge = account.charge(area_bytes.checked_add(stream::AREA_BYTES).ok_or(EINVAL)?)?;
+        let coalescing = Coalescing::new(device.coalesce_count(), device.coalesce_us())?;
         let session = Arc::pin_init(
             try_pin_init!(Self {
                 number: LAST_SESSION.fetch_add(1, Relaxed) + 1,
@@ -102,7 +106,7 @@ impl Session {
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
                 stream <- new_mutex!(Stream::new()?),
                 rings <- new_mutex!(Rings::new(ring_entries)),
-                changed: PollCondVarBox::new(c"dmacopy::Session::changed", static_lock_class!())?,
+                notifier: Notifier::new(signals, coalescing)?,
             }),
             GFP_KERNEL,
         )?;
@@ -115,6 +119,7 @@ impl Session {
     pub(crate) fn close(&self, file: &Closed<'_>) {
         self.end_stream();
         self.end_rings();
+        self.notifier.stop();
         self.buffer.free(file);
         self.stream_area.free(file);
         self.revoke_buffers();
@@ -129,6 +134,7 @@ impl Session {
         self.buffer.revoke();
         self.stream_area.revoke();
         self.revoke_buffers();
+        self.notifier.forget();
     }
 
     /// The session's number, unique as long as the module is loaded.
@@ -204,14 +210,25 @@ impl Session {
 
     /// Where threads wait for anything that happens to this session.
     pub(crate) fn changed(&self) -> &PollCondVar {
-        &self.changed
+        self.notifier.changed()
+    }
+
+    /// How the client is told.
+    pub(crate) fn notifier(&self) -> &Arc<Notifier> {
+        &self.notifier
     }
 
     /// Makes all waiting threads look again.
     pub(crate) fn wake(&self) {
         // A thread that has looked before the change still holds the lock or sleeps already.
         drop(self.stream.lock());
-        self.changed.notify_all();
+        self.changed().notify_all();
+    }
+
+    /// Tells that the device has gone, after [`Self::wake`].
+    pub(crate) fn gone(&self) {
+        self.with_commands(|commands| commands.end_all(ENODEV));
+        self.notifier.gone();
     }
 
     /// Has the engine do what has been checked, and waits for the completion.
@@ -222,12 +239,13 @@ impl Session {
         let place = self.admit()?;
         let transfer = self.submit_transfer(place, request)?;
 
+        let _sleeper = self.notifier.sleeper();
         let mut guard = self.stream.lock();
         let outcome = loop {
             if let Some(outcome) = transfer.outcome() {
                 break outcome;
             }
-            if self.changed.wait_interruptible(&mut guard) {
+            if self.changed().wait_interruptible(&mut guard) {
                 drop(guard);
                 // A copy's ranges do not overlap, so it can be started again.
                 if self
@@ -253,14 +271,13 @@ impl Session {
             if let Some(outcome) = transfer.outcome() {
                 return outcome;
             }
-            self.changed.wait(&mut guard);
+            self.changed().wait(&mut guard);
         }
     }
 }
 
 impl Observer for Session {
     fn transfer_done(&self) {
-        self.post_completions();
-        self.wake();
+        self.tell(self.post_completions());
     }
 }

@@ -138,6 +138,16 @@ impl Stream {
         self.segments.first()?.transfer.outcome()?.err()
     }
 
+    /// Whether a read would not have to wait for something that is on its way.
+    pub(crate) fn has_input(&self) -> bool {
+        self.readable().is_some() || self.has_failure()
+    }
+
+    /// Whether that is a failure.
+    pub(crate) fn has_failure(&self) -> bool {
+        self.failure().is_some() || self.lost.is_some()
+    }
+
     /// Takes a failure off the front, with all that failed right behind it.
     fn take_failure(&mut self) -> Option<Error> {
         let failure = self.failure()?;
@@ -232,6 +242,7 @@ impl Session {
     }
 
     fn claim_writable(&self, nonblocking: bool) -> Result<(Piece, Place)> {
+        let _sleeper = self.notifier().sleeper();
         let mut stream = self.stream().lock();
         loop {
             if self.device().is_gone() {
@@ -293,6 +304,7 @@ impl Session {
     }
 
     fn claim_readable(&self, nonblocking: bool) -> Result<Option<Piece>> {
+        let _sleeper = self.notifier().sleeper();
         let mut stream = self.stream().lock();
         loop {
             if self.device().is_gone() {
@@ -333,6 +345,7 @@ impl Session {
     /// Takes back all transfers that still wait for the engine, and waits for the one that it
     /// moves.
     pub(crate) fn end_stream(&self) {
+        let _sleeper = self.notifier().sleeper();
         let mut stream = self.stream().lock();
         for segment in stream.segments.iter() {
             if segment.transfer.outcome().is_none() {
@@ -368,11 +381,7 @@ impl Session {
         }
         let stream = self.stream().lock();
         let mut events = PollEvents::NONE;
-        if stream.readable().is_some()
-            || stream.failure().is_some()
-            || stream.lost.is_some()
-            || self.has_unread_completions()
-        {
+        if stream.has_input() || self.has_unread_completions() {
             events = events | PollEvents::READABLE;
         }
         if (stream.writable().is_some() && self.has_place()) || stream.is_blocked_by_failure() {

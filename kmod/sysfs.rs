@@ -45,6 +45,8 @@ static LIST: AttributeList<CharDevice, { attribute::ALL.len() }> = AttributeList
     Entry::new::<TimeoutMs>(),
     Entry::new::<InterruptCount>(),
     Entry::new::<InterruptMicroseconds>(),
+    Entry::new::<CoalesceCount>(),
+    Entry::new::<CoalesceUs>(),
     Entry::new::<Sessions>(),
     Entry::new::<Transfers>(),
     Entry::new::<Bytes>(),
@@ -137,6 +139,8 @@ read_write!(
     InterruptMicroseconds, attribute::INTERRUPT_MICROSECONDS,
     device => device.engine().coalescing().microseconds, set_interrupt_microseconds
 );
+read_write!(CoalesceCount, attribute::COALESCE_COUNT, device => device.coalesce_count(), set_coalesce_count);
+read_write!(CoalesceUs, attribute::COALESCE_US, device => device.coalesce_us(), set_coalesce_us);
 read_only!(Sessions, attribute::SESSIONS, device => device.sessions());
 read_only!(Transfers, attribute::TRANSFERS, device => device.queue().counters().transfers.load(Relaxed));
 read_only!(Bytes, attribute::BYTES, device => device.queue().counters().bytes.load(Relaxed));

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Misc devices with what `kernel::miscdevice` lacks: a parent, attributes, a mode, and `poll`.
+//! Misc devices with what `kernel::miscdevice` lacks: a parent, attributes, a mode, `poll`, and
+//! signals, and commands by io_uring.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 
 use kernel::{
     bindings,
@@ -18,7 +22,10 @@ use kernel::{
         to_result,
         VTABLE_DEFAULT_ERROR, //
     },
-    fs::File,
+    fs::{
+        file::flags::O_NONBLOCK,
+        File, //
+    },
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -29,7 +36,8 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
-        poll::PollTable, //
+        poll::PollTable,
+        Arc, //
     },
     types::{
         ForeignOwnable,
@@ -40,9 +48,21 @@ use kernel::{
 use super::{
     attribute::AttributeGroups,
     compat::this_module,
+    fasync::AsyncQueue,
     poll::PollEvents,
-    raw_device, //
+    raw_device,
+    uring::{
+        self,
+        Cancelled,
+        Command,
+        Issued, //
+    }, //
 };
+
+/// The file can be asked not to wait, call by call; `shim/uring.c` checks the number.
+const FMODE_NOWAIT: u32 = 1 << 27;
+/// A call is asked not to wait; likewise.
+const IOCB_NOWAIT: c_int = 8;
 
 /// What [`MiscDevice`] functions see of an open file's private data.
 type Borrowed<'a, T> = <<T as MiscDevice>::File as ForeignOwnable>::Borrowed<'a>;
@@ -66,27 +86,28 @@ pub(crate) trait MiscDevice: Sized + 'static {
 
     /// Called when the device is opened; it is still registered then.
     ///
-    /// This keeps all other misc devices from being opened.
-    fn open(data: &Self::Data, file: &File) -> Result<Self::File>;
+    /// This keeps all other misc devices from being opened. With `signals`, whoever has asked for
+    /// signals for the file can be sent them.
+    fn open(data: &Self::Data, file: &File, signals: Arc<AsyncQueue>) -> Result<Self::File>;
 
     /// Called when the last reference to an open file is gone.
     fn release(data: Self::File, _file: &Closed<'_>) {
         drop(data);
     }
 
-    /// Reads from the device.
+    /// Reads from the device; waits for nothing but other calls if it is to be `nonblocking`.
     fn read_iter(
         _data: Borrowed<'_, Self>,
-        _file: &File,
+        _nonblocking: bool,
         _iov: &mut IovIterDest<'_>,
     ) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Writes to the device.
+    /// Writes to the device, likewise.
     fn write_iter(
         _data: Borrowed<'_, Self>,
-        _file: &File,
+        _nonblocking: bool,
         _iov: &mut IovIterSource<'_>,
     ) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
@@ -99,6 +120,18 @@ pub(crate) trait MiscDevice: Sized + 'static {
 
     /// Carries out an ioctl.
     fn ioctl(_data: Borrowed<'_, Self>, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Carries out a command by io_uring, or keeps it.
+    ///
+    /// Waits for nothing but other calls: io_uring may have asked for that.
+    fn uring_cmd(_data: Borrowed<'_, Self>, _command: Command<'_>) -> Issued {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Completes a command that was kept, unless that has happened.
+    fn uring_cancel(_data: Borrowed<'_, Self>, _cancelled: &Cancelled) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -118,12 +151,29 @@ impl Closed<'_> {
     }
 }
 
+/// The private data of an open file.
+///
+/// # Invariants
+///
+/// `data` is a `T::File` that was made foreign and is not taken back before this is dropped.
+/// `signals` was made for the file.
+struct OpenFile<T: MiscDevice> {
+    data: *mut c_void,
+    signals: Arc<AsyncQueue>,
+    kind: PhantomData<T>,
+}
+
+// SAFETY: What `data` stands for is `Send`, and so is the queue.
+unsafe impl<T: MiscDevice> Send for OpenFile<T> {}
+// SAFETY: What `data` stands for is `Sync`, and so is the queue.
+unsafe impl<T: MiscDevice> Sync for OpenFile<T> {}
+
 /// A registered misc device.
 ///
 /// # Invariants
 ///
-/// `misc` is registered, and `T::open` is the only user of its `struct file`'s private data until it
-/// puts a `T::File` there.
+/// `misc` is registered, and `open` is the only user of its `struct file`'s private data until it
+/// puts an `OpenFile<T>` there.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 struct Registration<T: MiscDevice> {
@@ -226,6 +276,7 @@ impl<T: MiscDevice> Operations<T> {
             None
         },
         poll: if T::HAS_POLL { Some(Self::poll) } else { None },
+        fasync: Some(Self::fasync),
         unlocked_ioctl: if T::HAS_IOCTL {
             Some(Self::ioctl)
         } else {
@@ -238,6 +289,11 @@ impl<T: MiscDevice> Operations<T> {
             None
         },
         mmap: if T::HAS_MMAP { Some(Self::mmap) } else { None },
+        uring_cmd: if T::HAS_URING_CMD {
+            Some(Self::uring_cmd)
+        } else {
+            None
+        },
         ..pin_init::zeroed()
     };
 
@@ -254,6 +310,9 @@ impl<T: MiscDevice> Operations<T> {
         if result != 0 {
             return result;
         }
+        // SAFETY: The file is being opened, so nobody else accesses its mode. `read_iter` and
+        // `write_iter` do what it promises.
+        unsafe { (*file).f_mode |= FMODE_NOWAIT };
 
         // SAFETY: The open call of a file can access the private data.
         let misc = unsafe { (*file).private_data };
@@ -263,17 +322,33 @@ impl<T: MiscDevice> Operations<T> {
         let registration = unsafe { &*misc.cast::<Registration<T>>() };
         // SAFETY: The file is valid for longer than this call, and there is no active fdget_pos
         // region on it on this thread.
-        let opened = T::open(&registration.data, unsafe { File::from_raw_file(file) });
+        let opened = Self::prepare(&registration.data, unsafe { File::from_raw_file(file) });
 
         match opened {
-            Ok(data) => {
+            Ok(opened) => {
                 // SAFETY: The open call of a file can access the private data. All other operations
-                // expect a `T::File` from here on.
-                unsafe { (*file).private_data = data.into_foreign() };
+                // expect an `OpenFile<T>` from here on.
+                unsafe { (*file).private_data = opened.into_foreign() };
                 0
             }
             Err(error) => error.to_errno(),
         }
+    }
+
+    /// What a file that is being opened gets.
+    fn prepare(data: &T::Data, file: &File) -> Result<KBox<OpenFile<T>>> {
+        let room = KBox::new_uninit(GFP_KERNEL)?;
+        let signals = Arc::new(AsyncQueue::new(), GFP_KERNEL)?;
+        let data = T::open(data, file, signals.clone())?.into_foreign();
+        // INVARIANT: The data has just been made foreign, and the queue is new.
+        Ok(KBox::write(
+            room,
+            OpenFile {
+                data,
+                signals,
+                kind: PhantomData,
+            },
+        ))
     }
 
     /// # Safety
@@ -281,9 +356,11 @@ impl<T: MiscDevice> Operations<T> {
     /// `file` must be one that [`Self::open`] has opened, and its last user.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The release call of a file owns the private data.
-        let data = unsafe { (*file).private_data };
-        // SAFETY: `open` has put a `T::File` there, and no other call uses it any more.
-        let data = unsafe { T::File::from_foreign(data) };
+        let opened = unsafe { (*file).private_data };
+        // SAFETY: `open` has put an `OpenFile<T>` there, and no other call uses it any more.
+        let opened = unsafe { KBox::<OpenFile<T>>::from_foreign(opened) };
+        // SAFETY: By the type invariants, this is a `T::File` that has not been taken back.
+        let data = unsafe { T::File::from_foreign(opened.data) };
         // SAFETY: The file is valid during the call, and there is no active fdget_pos region on it
         // on this thread.
         let file = unsafe { File::from_raw_file(file) };
@@ -292,19 +369,43 @@ impl<T: MiscDevice> Operations<T> {
         0
     }
 
-    /// The private data and the file, for the duration of an operation.
+    /// The private data.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be one that [`Self::open`] has opened and that is not released during `'a`.
+    unsafe fn opened<'a>(file: *mut bindings::file) -> &'a OpenFile<T> {
+        // SAFETY: The caller promises that the file is valid.
+        let opened = unsafe { (*file).private_data };
+        // SAFETY: `open` has put an `OpenFile<T>` there, and `release` is not called during `'a`.
+        unsafe { KBox::<OpenFile<T>>::borrow(opened) }
+    }
+
+    /// The data and the file, for the duration of an operation.
     ///
     /// # Safety
     ///
     /// `file` must be one that [`Self::open`] has opened and that is not released during `'a`.
     unsafe fn borrow<'a>(file: *mut bindings::file) -> (Borrowed<'a, T>, &'a File) {
-        // SAFETY: The caller promises that the file is valid.
-        let data = unsafe { (*file).private_data };
-        // SAFETY: `open` has put a `T::File` there, and `release` is not called during `'a`.
-        let data = unsafe { T::File::borrow(data) };
+        // SAFETY: The caller promises that the file is one of ours.
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: By the type invariants, this is a `T::File`, and `release` is not called during
+        // `'a`.
+        let data = unsafe { T::File::borrow(opened.data) };
         // SAFETY: The file is valid during `'a`, and there is no active fdget_pos region on it: it
         // has no position, since `stream_open` opened it.
         (data, unsafe { File::from_raw_file(file) })
+    }
+
+    /// Whether a call must not wait: because of the call, or of how the file was opened.
+    ///
+    /// # Safety
+    ///
+    /// `kiocb` must be valid.
+    unsafe fn is_nonblocking(kiocb: *mut bindings::kiocb, file: &File) -> bool {
+        // SAFETY: The caller promises that `kiocb` is valid.
+        let flags = unsafe { (*kiocb).ki_flags };
+        flags & IOCB_NOWAIT != 0 || file.flags() & O_NONBLOCK != 0
     }
 
     /// # Safety
@@ -320,7 +421,9 @@ impl<T: MiscDevice> Operations<T> {
         let (data, file) = unsafe { Self::borrow(file) };
         // SAFETY: The caller promises that this is a destination, which is ours during the call.
         let iov = unsafe { IovIterDest::from_raw(iter) };
-        from_result(|| Ok(isize::try_from(T::read_iter(data, file, iov)?)?))
+        // SAFETY: The caller promises that `kiocb` is valid.
+        let nonblocking = unsafe { Self::is_nonblocking(kiocb, file) };
+        from_result(|| Ok(isize::try_from(T::read_iter(data, nonblocking, iov)?)?))
     }
 
     /// # Safety
@@ -336,7 +439,9 @@ impl<T: MiscDevice> Operations<T> {
         let (data, file) = unsafe { Self::borrow(file) };
         // SAFETY: The caller promises that this is a source, which is ours during the call.
         let iov = unsafe { IovIterSource::from_raw(iter) };
-        from_result(|| Ok(isize::try_from(T::write_iter(data, file, iov)?)?))
+        // SAFETY: The caller promises that `kiocb` is valid.
+        let nonblocking = unsafe { Self::is_nonblocking(kiocb, file) };
+        from_result(|| Ok(isize::try_from(T::write_iter(data, nonblocking, iov)?)?))
     }
 
     /// # Safety
@@ -356,10 +461,47 @@ impl<T: MiscDevice> Operations<T> {
     /// # Safety
     ///
     /// `file` must be one that [`Self::open`] has opened.
+    unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
+        // SAFETY: The caller promises that the file is open, and keeps it so during the call.
+        let opened = unsafe { Self::opened(file) };
+        // SAFETY: The file is valid during the call, and there is no active fdget_pos region on it:
+        // it has no position.
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: By the type invariants, the queue is that of the file. Before a file with an entry
+        // is released, this is called to remove it.
+        unsafe { opened.signals.change(fd, file, on) }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be one that [`Self::open`] has opened.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: The caller promises that the file is open, and keeps it so during the call.
         let (data, file) = unsafe { Self::borrow(file) };
         from_result(|| T::ioctl(data, file, cmd, arg))
+    }
+
+    /// # Safety
+    ///
+    /// `command` must be for a file that [`Self::open`] has opened, and be issued or cancelled, as
+    /// the flags say.
+    unsafe extern "C" fn uring_cmd(
+        command: *mut bindings::io_uring_cmd,
+        issue_flags: c_uint,
+    ) -> c_int {
+        // SAFETY: The caller promises that the command is issued or cancelled.
+        let file = unsafe { uring::file(command) };
+        // SAFETY: The caller promises that the file is open, and a command keeps it so.
+        let (data, _) = unsafe { Self::borrow(file) };
+        // SAFETY: A command that is issued or cancelled is not null.
+        let command = unsafe { NonNull::new_unchecked(command) };
+        if uring::is_cancellation(issue_flags) {
+            T::uring_cancel(data, &Cancelled::new(command));
+            return 0;
+        }
+        // SAFETY: The command is issued during the call, with these flags.
+        let command = unsafe { Command::read(command, issue_flags) };
+        T::uring_cmd(data, command).into_raw()
     }
 
     /// # Safety

@@ -3,8 +3,8 @@
 //! Safe abstractions that `rust/kernel` does not have yet: the only place with unsafe code.
 //!
 //! Each file wraps one C interface the way `rust/kernel` would, knows nothing of DMA copying
-//! (except [`module_data`], which has to name the type that it holds, and [`tracepoint`] and
-//! [`kfunc`], which have to name what C defines), and can go when the kernel has its like.
+//! (except [`module_data`], which has to name the type that it holds, and [`tracepoint`],
+//! [`kfunc`] and [`uring`], which have to name what C defines), and can go when the kernel has its like.
 
 pub(crate) mod attribute;
 pub(crate) mod binding;
@@ -16,6 +16,8 @@ pub(crate) mod coredump;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod dma_buf;
+pub(crate) mod eventfd;
+pub(crate) mod fasync;
 pub(crate) mod kfunc;
 pub(crate) mod kobject;
 pub(crate) mod miscdevice;
@@ -31,6 +33,7 @@ pub(crate) mod shared;
 pub(crate) mod streaming;
 pub(crate) mod tracepoint;
 pub(crate) mod upcall;
+pub(crate) mod uring;
 pub(crate) mod window;
 pub(crate) mod workqueue;
 

@@ -28,6 +28,8 @@ use super::compat::synchronize_rcu;
 /// not freed before a grace period has passed.
 pub(crate) struct RcuOption<T>(Atomic<*mut T>);
 
+// SAFETY: A value is dropped on another thread than it was made on.
+unsafe impl<T: Send + Sync> Send for RcuOption<T> {}
 // SAFETY: A value is dropped on another thread than it was made on, and shared references to it are
 // given to many threads.
 unsafe impl<T: Send + Sync> Sync for RcuOption<T> {}
@@ -64,5 +66,16 @@ impl<T: Send + Sync> RcuOption<T> {
         // SAFETY: By the type invariants, it comes from a `KBox`, which nobody else has taken back:
         // `xchg` gives it to one caller. Who has read it before that has left the read side.
         drop(unsafe { KBox::from_raw(old) });
+    }
+}
+
+impl<T> Drop for RcuOption<T> {
+    fn drop(&mut self) {
+        let value = self.0.load(Acquire);
+        if !value.is_null() {
+            // SAFETY: By the type invariants, it comes from a `KBox` that this owns. Nobody reads it:
+            // a reader has `self` borrowed.
+            drop(unsafe { KBox::from_raw(value) });
+        }
     }
 }
