@@ -35,6 +35,16 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// An operation on something that has no name.
+    #[error("cannot {operation} {object}")]
+    Object {
+        /// What was attempted.
+        operation: Operation,
+        /// On what, for example `an eventfd`.
+        object: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// A driver refused an ioctl.
     #[error("ioctl request {request:#010x} failed on file descriptor {descriptor}")]
     Request {
@@ -179,6 +189,14 @@ impl Error {
         }
     }
 
+    pub(crate) fn object(operation: Operation, object: &'static str, source: io::Error) -> Self {
+        Self::Object {
+            operation,
+            object,
+            source,
+        }
+    }
+
     pub(crate) fn netlink(family: &str, source: Failure) -> Self {
         Self::Netlink {
             family: family.to_owned(),
@@ -207,6 +225,7 @@ impl Error {
         match self {
             Self::Path { source, .. }
             | Self::Descriptor { source, .. }
+            | Self::Object { source, .. }
             | Self::Request { source, .. }
             | Self::PerfEvent { source, .. }
             | Self::Bpf { source, .. }
@@ -238,7 +257,8 @@ pub enum Operation {
     Join,
     /// `getdents64(2)`.
     List,
-    /// `mkdir(2)`, which makes an instance of tracefs, or `bpf(2)`, which makes a map.
+    /// `mkdir(2)`, which makes an instance of tracefs, `bpf(2)`, which makes a map, `eventfd(2)` or
+    /// the like.
     Create,
     /// `ioctl(2)` with `PERF_EVENT_IOC_SET_BPF`.
     Attach,
@@ -246,6 +266,14 @@ pub enum Operation {
     Run,
     /// `ioctl(2)` with `PERF_EVENT_IOC_ENABLE`.
     Enable,
+    /// `fcntl(2)`.
+    Control,
+    /// `pthread_sigmask(3)`, `timerfd_settime(2)` or `epoll_ctl(2)`.
+    Set,
+    /// `futex(2)` with `FUTEX_WAIT_BITSET`, or `epoll_wait(2)`.
+    Wait,
+    /// `futex(2)` with `FUTEX_WAKE`.
+    Wake,
 }
 
 impl fmt::Display for Operation {
@@ -263,6 +291,10 @@ impl fmt::Display for Operation {
             Self::Attach => "attach",
             Self::Run => "run",
             Self::Enable => "enable",
+            Self::Control => "control",
+            Self::Set => "set",
+            Self::Wait => "wait for",
+            Self::Wake => "wake up",
         })
     }
 }

@@ -12,6 +12,9 @@
 //! | [`netlink`] | both | questions about many things, and news with their data |
 //! | [`ioctl`] | both | commands with a structure for an argument |
 //! | [`mmap`] | both | bulk data without a system call per access |
+//! | [`futex`] | between threads | waiting for a word of shared memory |
+//! | [`signal`] | from the kernel | news that disturb a thread at its work |
+//! | [`eventfd`] | from the kernel | one loop for devices, timers and signals |
 //! | [`sysfs`] | both | one value per file: settings, states, counters |
 //! | [`uevent`] | from the kernel | news about devices, to whoever listens |
 //! | [`upcall`] | from the kernel | what has to be done although no program is there that listens |
@@ -20,13 +23,16 @@
 //! | [`bpf`] | from the kernel | sums and choices that are made where something happens |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
-//! Unsafe code is allowed in [`ioctl`] and [`mmap`], for the socket of [`netlink`], and in the parts
-//! of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
+//! Unsafe code is allowed in [`ioctl`], [`mmap`], [`futex`] and [`signal`], for the signals of
+//! [`eventfd`], for the socket of [`netlink`], in [`uring`], and in the parts of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
 //! them they hold all there is.
 
 pub mod bpf;
 pub mod chardev;
 pub mod debugfs;
+pub mod eventfd;
+#[expect(unsafe_code, reason = "futex(2) has no other wrapper than syscall(2)")]
+pub mod futex;
 #[expect(unsafe_code, reason = "ioctl(2) hands the kernel a bare pointer")]
 pub mod ioctl;
 #[expect(
@@ -36,10 +42,20 @@ pub mod ioctl;
 pub mod mmap;
 pub mod netlink;
 pub mod procfs;
+#[expect(
+    unsafe_code,
+    reason = "signals of a file, and real-time signals, have no safe wrapper"
+)]
+pub mod signal;
 pub mod sysfs;
 pub mod tracepoint;
 pub mod uevent;
 pub mod upcall;
+#[expect(
+    unsafe_code,
+    reason = "the kernel uses buffers after the call has returned"
+)]
+pub mod uring;
 
 mod error;
 mod mounts;
@@ -51,10 +67,13 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 11] = [
+pub const ROOMS: [&str; 14] = [
     "chardev",
     "ioctl",
     "mmap",
+    "futex",
+    "signal",
+    "eventfd",
     "sysfs",
     "uevent",
     "netlink",

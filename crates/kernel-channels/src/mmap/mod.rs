@@ -234,7 +234,8 @@ impl Mapping {
         Ok(())
     }
 
-    fn index(&self, offset: usize) -> Result<&AtomicU32, Error> {
+    /// An aligned word, for this room and [`crate::futex`], which only reads it.
+    pub(crate) fn index(&self, offset: usize) -> Result<&AtomicU32, Error> {
         let length = size_of::<u32>();
         let start = self.view.start(offset, length)?;
         if !start.cast::<u32>().is_aligned() {
