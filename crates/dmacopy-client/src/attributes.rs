@@ -8,7 +8,7 @@ use dmacopy_uapi::names::{attribute, state};
 use kernel_channels::sysfs;
 
 use crate::error::Context;
-use crate::{Error, Operation};
+use crate::{Coalescing, Error, Operation};
 
 /// The attributes of one device.
 #[derive(Clone, Debug)]
@@ -102,6 +102,31 @@ impl Attributes {
     /// [`Error::Device`]; `EINVAL` for a size that is no multiple of the page size or out of range.
     pub fn set_buffer_bytes(&self, bytes: u64) -> Result<(), Error> {
         self.set(attribute::BUFFER_BYTES, bytes)
+    }
+
+    /// When the client of the next session is told of completions in its ring.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`], as for all attributes.
+    pub fn coalescing(&self) -> Result<Coalescing, Error> {
+        let count = self.number(attribute::COALESCE_COUNT)?;
+        let delay = Duration::from_micros(self.number(attribute::COALESCE_US)?);
+        Ok(Coalescing {
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            delay,
+        })
+    }
+
+    /// Sets that: first how many, then how late.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; `EINVAL` for more than 4096 completions or a second.
+    pub fn set_coalescing(&self, coalescing: Coalescing) -> Result<(), Error> {
+        let microseconds = u64::try_from(coalescing.delay.as_micros()).unwrap_or(u64::MAX);
+        self.set(attribute::COALESCE_COUNT, coalescing.count.into())?;
+        self.set(attribute::COALESCE_US, microseconds)
     }
 
     /// How many entries each ring of the next session gets.

@@ -104,6 +104,12 @@ pub enum Operation {
     AccessRings,
     /// Having the driver take what is in the ring.
     Submit,
+    /// Setting which eventfd is told.
+    SetEventfd,
+    /// Having signals sent.
+    AskForSignals,
+    /// Setting of how many completions the client is told together.
+    Coalesce,
     /// Writing to the stream.
     WriteStream,
     /// Reading from the stream.
@@ -147,6 +153,9 @@ impl fmt::Display for Operation {
             Self::AccessBuffer => f.write_str("access the buffer"),
             Self::AccessRings => f.write_str("access the rings"),
             Self::Submit => f.write_str("submit descriptors"),
+            Self::SetEventfd => f.write_str("set the eventfd"),
+            Self::AskForSignals => f.write_str("have signals sent"),
+            Self::Coalesce => f.write_str("set the coalescing"),
             Self::WriteStream => f.write_str("write to the stream"),
             Self::ReadStream => f.write_str("read from the stream"),
             Self::PollStream => f.write_str("wait for the stream"),

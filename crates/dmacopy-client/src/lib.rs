@@ -36,6 +36,7 @@ mod debug;
 mod device;
 mod error;
 mod netlink;
+mod notify;
 mod numbered;
 #[expect(
     unsafe_code,
@@ -53,6 +54,7 @@ pub use device::Device;
 pub use dmacopy_uapi::ioctl::Info;
 pub use error::{Error, Operation};
 pub use netlink::{Event, Events, Query, Status};
+pub use notify::Coalescing;
 pub use numbered::{BufferNumber, Direction, Place};
 pub use rings::{Descriptor, RingCompletion, Rings};
 pub use session::{Completion, Session};

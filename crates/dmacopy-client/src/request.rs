@@ -8,10 +8,12 @@
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use dmacopy_uapi::ioctl::{
-    self, Copy, CreateBuffer, ExportBuffer, FreeBuffer, ImportBuffer, Info, Reset, Submit, Sync,
+    self, Coalesce, Copy, CreateBuffer, Eventfd, ExportBuffer, FreeBuffer, ImportBuffer, Info,
+    Reset, Submit, Sync,
 };
 use kernel_channels::chardev::Node;
 use kernel_channels::ioctl::{Request, call};
+use kernel_channels::uring::Ring;
 
 /// Asks for an [`Info`].
 // SAFETY: the code is the driver's for `Info`. The driver writes as many bytes as the code
@@ -67,6 +69,30 @@ pub(crate) fn exported(answer: &ExportBuffer) -> OwnedFd {
 // SAFETY: the code is the driver's for `Reset`. The driver reads as many bytes as the code announces,
 // before the call returns, and a `Reset` holds no address.
 pub(crate) const RESET: Request<Reset> = unsafe { Request::new(ioctl::RESET) };
+
+/// Passes an [`Eventfd`].
+// SAFETY: the code is the driver's for `Eventfd`. The driver reads as many bytes as the code
+// announces, before the call returns; it takes a reference to the file that the descriptor is of, and
+// no address.
+pub(crate) const EVENTFD: Request<Eventfd> = unsafe { Request::new(ioctl::EVENTFD) };
+
+/// Passes a [`Coalesce`].
+// SAFETY: the code is the driver's for `Coalesce`. The driver reads and writes as many bytes as the
+// code announces, before the call returns, and a `Coalesce` holds no address.
+pub(crate) const COALESCE: Request<Coalesce> = unsafe { Request::new(ioctl::COALESCE) };
+
+/// Sends a [`Submit`] by an io_uring.
+pub(crate) fn submit_by(
+    ring: &mut Ring,
+    session: &Node,
+    submit: Submit,
+    token: u64,
+) -> Result<(), kernel_channels::Error> {
+    let argument = zerocopy::transmute!(submit);
+    // SAFETY: the file is the driver's, which takes a `Submit` for what the operation says, and
+    // that holds no address.
+    unsafe { ring.command(session, ioctl::SUBMIT, argument, token) }
+}
 
 /// Sends a request by its bare code to a session's file.
 pub(crate) fn send(

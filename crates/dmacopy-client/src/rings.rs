@@ -5,6 +5,7 @@
 use dmacopy_uapi::ioctl::Submit;
 use dmacopy_uapi::ring::{self, index};
 use kernel_channels::mmap::Mapping;
+use kernel_channels::uring::Ring;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::error::Context;
@@ -92,6 +93,28 @@ impl Rings {
             .read_write(session.node(), &mut submit)
             .on(&self.device, Operation::Submit)?;
         Ok(submit.taken)
+    }
+
+    /// As [`Self::submit`], by an io_uring, with which any number of threads and files can wait for
+    /// this at once: what is returned there, with `token`, is how many descriptors were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when it cannot be submitted there. In its completion the driver says
+    /// `ENODEV` when the device has gone, and `EBUSY` when 64 commands wait already.
+    pub fn submit_by(
+        &mut self,
+        ring: &mut Ring,
+        session: &Session,
+        wait: u32,
+        token: u64,
+    ) -> Result<(), Error> {
+        let submit = Submit {
+            count: u32::MAX,
+            wait,
+            ..Submit::default()
+        };
+        request::submit_by(ring, session.node(), submit, token).on(&self.device, Operation::Submit)
     }
 
     /// The next completion, if there is one: no system call.
