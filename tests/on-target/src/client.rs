@@ -91,6 +91,11 @@ impl Client {
         Ok(client)
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells the client that it is time.
     ///
     /// # Errors

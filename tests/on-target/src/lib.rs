@@ -6,11 +6,13 @@
 //! The tests run one after the other, as root, and count on being the only user of the device:
 //! `cargo bringup test` sees to that. On a PC they are listed as ignored.
 
+mod batch;
 mod client;
 mod dump;
 mod lifetime;
 #[expect(unsafe_code, reason = "what tests need and no safe API offers")]
 mod raw;
+mod told;
 
 use std::fmt::Debug;
 use std::fs;
@@ -20,14 +22,17 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use batch::{nonsense, nop, pop_all, small_copy, submit};
 pub use client::{Client, Role, role};
 pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded};
 pub use raw::{
-    Refusable, child_reads, copy_without_answer, interrupted_by, read_beyond, restarted_after,
-    spliced, try_enlarging, try_making_executable, try_mapping, wait_on_shared_word,
-    wake_shared_word, without_admin, write_beyond, writes_as_root_of_a_namespace,
+    Refusable, child_reads, command, copy_without_answer, interrupted_by, read_beyond,
+    read_without_waiting, restarted_after, spliced, try_enlarging, try_making_executable,
+    try_mapping, wait_on_shared_word, wake_shared_word, without_admin, write_beyond,
+    writes_as_root_of_a_namespace,
 };
+pub use told::Told;
 
 use dmacopy_client::{DebugFiles, Device, Stall};
 use dmacopy_uapi::{ioctl, names};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Buffer, Session};
 use dmacopy_uapi::ioctl;
+use kernel_channels::uring::Ring;
 use nix::errno::Errno;
 use nix::sys::mman::{
     MRemapFlags, MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap, munmap,
@@ -266,6 +267,38 @@ pub fn read_beyond(fd: impl AsFd, room: usize, length: usize) -> nix::Result<Vec
     let mut bytes = edge.bytes(room)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// Reads, unless that would wait: the flag is for this call alone. `RWF_NOWAIT`
+///
+/// # Errors
+///
+/// What `preadv2(2)` returned.
+pub fn read_without_waiting(fd: impl AsFd, bytes: &mut [u8]) -> nix::Result<usize> {
+    let iov = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let descriptor = fd.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes as many bytes as there are, which are borrowed until it has.
+    let read = unsafe { libc::preadv2(descriptor, &raw const iov, 1, -1, libc::RWF_NOWAIT) };
+    Errno::result(read).map(isize::unsigned_abs)
+}
+
+/// Sends a command of the driver's by an io_uring, whatever it is.
+///
+/// # Errors
+///
+/// When it cannot be submitted there.
+pub fn command(
+    ring: &mut Ring,
+    session: &Session,
+    operation: u32,
+    argument: [u8; 16],
+    token: u64,
+) -> std::result::Result<(), kernel_channels::Error> {
+    // SAFETY: the file is the driver's, which has no command whose argument holds an address.
+    unsafe { ring.command(session, operation, argument, token) }
 }
 
 /// Asks for a copy with an argument that can be read and not written.

@@ -53,6 +53,8 @@ fn what_the_kernel_reports_cannot_be_set(_: &mut Target) {
             attribute::BUFFER_BYTES,
             attribute::RING_ENTRIES,
             attribute::TIMEOUT_MS,
+            attribute::COALESCE_COUNT,
+            attribute::COALESCE_US,
             attribute::INTERRUPT_COUNT,
             attribute::INTERRUPT_MICROSECONDS,
         ];
