@@ -10,12 +10,15 @@ mod bpf;
 mod chardev;
 mod debugfs;
 mod document;
+mod eventfd;
 mod evidence;
+mod futex;
 mod ioctl;
 mod mmap;
 mod netlink;
 mod pattern;
 mod procfs;
+mod signal;
 mod sysfs;
 mod tracepoint;
 mod uevent;
@@ -33,10 +36,13 @@ use crate::exit;
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 11] = [
+const ROOMS: [(&str, Room); 14] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
+    ("futex", futex::visit),
+    ("signal", signal::visit),
+    ("eventfd", eventfd::visit),
     ("sysfs", sysfs::visit),
     ("uevent", uevent::visit),
     ("netlink", netlink::visit),

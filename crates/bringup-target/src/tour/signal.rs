@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A thread that waits for nothing is sent a signal that says which session has something.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use dmacopy_client::{Descriptor, Device, Session};
+use dmacopy_uapi::ring::{COPY, NOP};
+use kernel_channels::Readiness;
+use kernel_channels::signal::{Blocked, Signal};
+
+use super::evidence::Evidence;
+use super::pattern::pattern;
+
+/// Longer than anything takes, on the slowest emulated board.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
+const NOW: Option<Duration> = Some(Duration::ZERO);
+const USER_DATA: u64 = 0x5167;
+const LENGTH: usize = 512;
+
+pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let signal = Signal::real_time(1).context("no real-time signals")?;
+    let blocked = Blocked::new(&[signal])?;
+    let session = device.session()?;
+    let other = device.session()?;
+    let _first = session.signal_this_thread(signal)?;
+    let _second = other.signal_this_thread(signal)?;
+
+    let mut buffer = session.buffer()?;
+    let mut rings = session.rings()?;
+    let sent = pattern(8, LENGTH);
+    buffer.write(0, &sent)?;
+    let copy = Descriptor {
+        opcode: COPY,
+        destination: 2048,
+        length: u32::try_from(LENGTH)?,
+        user_data: USER_DATA,
+        ..Descriptor::default()
+    };
+    ensure!(rings.push(&copy)?, "the ring is full");
+    rings.submit(&session, 0)?;
+    let info = blocked.wait(PATIENCE)?.context("no signal came")?;
+    evidence.equal(
+        "signal",
+        signal.to_string(),
+        info.signal.to_string(),
+        "sigtimedwait",
+    )?;
+    let poll = info.poll.context("the signal is of no file")?;
+    evidence.equal(
+        "file of the session",
+        descriptor(&session),
+        poll.descriptor,
+        "si_fd",
+    )?;
+    let readable = Readiness {
+        readable: true,
+        ..Readiness::default()
+    };
+    evidence.equal("ready for", readable, poll.readiness, "si_band")?;
+    let completion = rings.pop()?.context("a signal, and no completion")?;
+    let found = format!("{:#x}", completion.user_data);
+    evidence.equal(
+        "user_data then",
+        format!("{USER_DATA:#x}"),
+        found,
+        "the mapped ring",
+    )?;
+    let received = buffer.copy_to_vec(2048, LENGTH)?;
+    evidence.equal_bytes("moved by the engine", &sent, &received, "the mapping")?;
+
+    // A failure says so, and first.
+    let mut rings = other.rings()?;
+    let nonsense = Descriptor {
+        opcode: NOP,
+        length: 1,
+        ..Descriptor::default()
+    };
+    ensure!(rings.push(&nonsense)?, "the ring is full");
+    rings.submit(&other, 0)?;
+    let info = blocked.wait(NOW)?.context("no signal came")?;
+    let poll = info.poll.context("the signal is of no file")?;
+    evidence.equal(
+        "file of the other session",
+        descriptor(&other),
+        poll.descriptor,
+        "si_fd",
+    )?;
+    let error = Readiness {
+        error: true,
+        ..Readiness::default()
+    };
+    evidence.equal("a refused descriptor", error, poll.readiness, "si_band")?;
+    let completion = rings.pop()?.context("a signal, and no completion")?;
+    let found = completion.errno.unwrap_or(0);
+    evidence.equal("its error number", libc::EINVAL, found, "the mapped ring")?;
+    let more = std::iter::from_fn(|| blocked.wait(NOW).transpose()).count();
+    evidence.equal("signals of its completion", 1, more, "sigtimedwait")
+}
+
+fn descriptor(session: &Session) -> i32 {
+    session.as_fd().as_raw_fd()
+}
