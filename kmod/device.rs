@@ -34,6 +34,9 @@
 //!
 //! `Notifier::set` is taken last, too. The timer that is waited for with it held takes no lock.
 //!
+//! What a `DmaEngine` has taken, `Worker::moving`, comes before the lock of a buffer, and
+//! `Channel::requested` after all of the above, with none of them taken while it is held.
+//!
 //! `Queue::recovery` comes before `Health::announced`, that before `Aftermath::pending`, the lock of
 //! the upcall's setting and `Queue::inner`, and `Queue::inner` after all others but number 10, with no
 //! lock taken while it is held. The watchdog and the engine's worker take `recovery`, `announced`,
@@ -44,10 +47,6 @@
 //! No lock is held while user memory is accessed: that may take the mmap lock.
 
 use kernel::{
-    device::{
-        self,
-        Bound, //
-    },
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
@@ -106,15 +105,14 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Creates device number `number` for the bus device `parent`, with the engine that
+    /// Creates device number `number` for the bus device of `binding`, with the engine that
     /// `make_engine` makes for its name and its queue.
     pub(crate) fn new(
         number: u32,
-        parent: &device::Device<Bound>,
+        binding: Arc<Binding>,
         make_engine: impl FnOnce(&CStr, &Arc<Queue>) -> Result<Arc<dyn Engine>>,
     ) -> Result<Arc<Self>> {
         let name = CString::try_from_fmt(fmt!("{}{}", names::DRIVER, number))?;
-        let binding = Binding::new(parent)?;
         let queue = Queue::new(number)?;
         let engine = make_engine(&name, &queue)?;
         let (limits, aftermath) = (Limits::new()?, Aftermath::new()?);

@@ -101,11 +101,12 @@ impl InPlaceModule for DmaCopyModule {
 
             Ok(try_pin_init!(Self {
                 _registry: sys::module_data::publish(registry.clone())?,
-                _summary: procfs::create(registry)?,
+                _summary: procfs::create(registry.clone())?,
                 // Before there is a device, so that nobody who finds one misses its family.
                 _netlink: netlink::register()?,
                 _driver <- Registration::new(MODULE_NAME, module),
-                _software: if sys::compat::is_on(module_parameters::software.value()) {
+                // After it, so that the engine of the board itself has the first number.
+                _software: if wants_software(&registry) {
                     Some(sys::platform::Device::register(MODULE_NAME)?)
                 } else {
                     None
@@ -115,6 +116,18 @@ impl InPlaceModule for DmaCopyModule {
             }))
         })
     }
+}
+
+/// Whether the module makes a device for itself.
+fn wants_software(registry: &registry::Registry) -> bool {
+    use module_parameters::{
+        always_software,
+        software, //
+    };
+    use sys::compat::is_on;
+
+    let hardware = registry.first_from(0);
+    is_on(always_software.value()) || (hardware.is_none() && is_on(software.value()))
 }
 
 module! {
@@ -127,7 +140,11 @@ module! {
     params: {
         software: bool {
             default: true,
-            description: "Create a device with the software engine without being asked by hardware",
+            description: "Create a device with the software engine if the device tree has none",
+        },
+        always_software: bool {
+            default: false,
+            description: "Create a device with the software engine even then",
         },
     },
 }

@@ -65,6 +65,8 @@ pub(crate) struct Counters {
     pub(crate) transfers: Atomic<u64>,
     /// Bytes moved.
     pub(crate) bytes: Atomic<u64>,
+    /// Bytes that the processor has moved, not hardware; also of transfers that failed.
+    pub(crate) cpu_bytes: Atomic<u64>,
     /// Transfers that failed or timed out.
     pub(crate) errors: Atomic<u64>,
     /// How often the engine has stalled.
@@ -183,6 +185,7 @@ impl Queue {
                 counters: Counters {
                     transfers: Atomic::new(0),
                     bytes: Atomic::new(0),
+                    cpu_bytes: Atomic::new(0),
                     errors: Atomic::new(0),
                     stalls: Atomic::new(0),
                     resets: Atomic::new(0),

@@ -3,10 +3,6 @@
 //! All devices of the module, and what they share.
 
 use kernel::{
-    device::{
-        self,
-        Bound, //
-    },
     new_mutex,
     prelude::*,
     sync::{
@@ -25,6 +21,7 @@ use crate::{
     engine::Engine,
     queue::Queue,
     sys::{
+        binding::Binding,
         debugfs::Dir,
         module_data, //
     }, //
@@ -59,13 +56,13 @@ impl Registry {
         module_data::current().ok_or(ENODEV)
     }
 
-    /// Creates a device under the lowest free number, for the bus device `parent`, with the engine
-    /// that `make_engine` makes for its name and its queue.
+    /// Creates a device under the lowest free number, for the bus device of `binding`, with the
+    /// engine that `make_engine` makes for its name and its queue.
     ///
     /// The number is taken until the returned [`Listed`] is dropped.
     pub(crate) fn add(
         self: &Arc<Self>,
-        parent: &device::Device<Bound>,
+        binding: Arc<Binding>,
         make_engine: impl FnOnce(&CStr, &Arc<Queue>) -> Result<Arc<dyn Engine>>,
     ) -> Result<Listed> {
         let mut devices = self.devices.lock();
@@ -73,7 +70,7 @@ impl Registry {
         while devices.iter().any(|device| device.number() == number) {
             number += 1;
         }
-        let device = Device::new(number, parent, make_engine)?;
+        let device = Device::new(number, binding, make_engine)?;
         devices.push(device.clone(), GFP_KERNEL)?;
         self.generation.add(1, Relaxed);
         // From here on, dropping it takes the device off the list.

@@ -50,6 +50,7 @@ static LIST: AttributeList<CharDevice, { attribute::ALL.len() }> = AttributeList
     Entry::new::<Sessions>(),
     Entry::new::<Transfers>(),
     Entry::new::<Bytes>(),
+    Entry::new::<CpuBytes>(),
     Entry::new::<Errors>(),
     Entry::new::<Stalls>(),
     Entry::new::<Resets>(),
@@ -144,6 +145,8 @@ read_write!(CoalesceUs, attribute::COALESCE_US, device => device.coalesce_us(), 
 read_only!(Sessions, attribute::SESSIONS, device => device.sessions());
 read_only!(Transfers, attribute::TRANSFERS, device => device.queue().counters().transfers.load(Relaxed));
 read_only!(Bytes, attribute::BYTES, device => device.queue().counters().bytes.load(Relaxed));
+read_only!(CpuBytes, attribute::CPU_BYTES,
+    device => device.queue().counters().cpu_bytes.load(Relaxed));
 read_only!(Stalls, attribute::STALLS, device => device.queue().counters().stalls.load(Relaxed));
 read_only!(Resets, attribute::RESETS, device => device.queue().counters().resets.load(Relaxed));
 read_only!(LostInterrupts, attribute::LOST_INTERRUPTS,

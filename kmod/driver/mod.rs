@@ -16,7 +16,11 @@ use crate::{
     netlink,
     queue::Queue,
     registry::Registry,
-    sys::debugfs::Scope, //
+    sys::{
+        binding::Binding,
+        debugfs::Scope,
+        dmaengine::Controller, //
+    }, //
 };
 
 mod pci;
@@ -46,14 +50,17 @@ impl Bound {
 }
 
 /// Makes a device for the bus device `parent`, with the engine that `make_engine` makes for a name
-/// and a queue, and shows it to user space.
+/// and a queue, and shows it to user space. If it is not `parent` that does the DMA, it is
+/// `controller`.
 fn bind<'bound>(
     parent: &'bound device::Device<device::Bound>,
+    controller: Option<Controller>,
     make_engine: impl FnOnce(&CStr, &Arc<Queue>) -> Result<Arc<dyn Engine>> + 'bound,
 ) -> impl PinInit<Bound, Error> + 'bound {
     pin_init::pin_init_scope(move || {
         let registry = Registry::current()?;
-        let listed = registry.add(parent, make_engine)?;
+        let binding = Binding::new(parent, controller.as_ref())?;
+        let listed = registry.add(binding, make_engine)?;
         let device = listed.device().clone();
 
         Ok(try_pin_init!(Bound {

@@ -58,7 +58,7 @@ impl pci::Driver for PciDriver {
     ) -> impl PinInit<Bound, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             let function = Function::enable(pdev)?;
-            Ok(bind(pdev.as_ref(), move |name, queue| {
+            Ok(bind(pdev.as_ref(), None, move |name, queue| {
                 let engine = Pci::new(pdev, function, name, queue.clone())?;
                 Ok(Arc::new(engine, GFP_KERNEL)?)
             }))

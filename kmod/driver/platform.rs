@@ -3,7 +3,10 @@
 //! The platform driver: nodes of the device tree, and the device that the module makes itself.
 
 use kernel::{
-    device::Core,
+    device::{
+        property::FwNode,
+        Core, //
+    },
     of,
     platform,
     prelude::*,
@@ -15,8 +18,15 @@ use super::{
     Bound, //
 };
 use crate::{
-    engine::Software,
-    sys::compat::of_device_table,
+    engine::{
+        DmaEngine,
+        Engine,
+        Software, //
+    },
+    sys::{
+        compat::of_device_table,
+        dmaengine::Channel, //
+    },
     uapi::names, //
 };
 
@@ -38,8 +48,23 @@ impl platform::Driver for PlatformDriver {
         pdev: &'bound platform::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Bound, Error> + 'bound {
-        bind(pdev.as_ref(), |name, queue| {
-            Ok(Arc::new(Software::new(name, queue.clone())?, GFP_KERNEL)?)
+        pin_init::pin_init_scope(move || {
+            let parent = pdev.as_ref();
+            let has_channel = |node: &FwNode| node.property_present(c_name!(names::DMAS));
+            let (channel, controller) = if parent.fwnode().is_some_and(has_channel) {
+                let (channel, controller) = Channel::request(parent, c_name!(names::DMA))?;
+                (Some(channel), Some(controller))
+            } else {
+                (None, None)
+            };
+            Ok(bind(parent, controller, move |name, queue| {
+                let queue = queue.clone();
+                let engine: Arc<dyn Engine> = match channel {
+                    Some(channel) => Arc::new(DmaEngine::new(name, queue, channel)?, GFP_KERNEL)?,
+                    None => Arc::new(Software::new(name, queue)?, GFP_KERNEL)?,
+                };
+                Ok(engine)
+            }))
         })
     }
 

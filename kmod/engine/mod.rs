@@ -7,11 +7,13 @@ use kernel::{
     seq_file::SeqFile, //
 };
 
+mod dmaengine;
 mod faults;
 mod pci;
 mod software;
 
 pub(crate) use self::{
+    dmaengine::DmaEngine,
     faults::Faults,
     pci::{
         Coalescing,

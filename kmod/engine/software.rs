@@ -6,7 +6,10 @@ use kernel::{
     impl_has_work,
     new_work,
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -106,6 +109,11 @@ impl WorkItem for Worker {
             let request = transfer.request();
             let moved = || request.move_by_processor(0, request.length);
             let result = this.faults.meet().and_then(|()| moved());
+            if result.is_ok() {
+                // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
+                let length = request.length as u64;
+                this.queue.counters().cpu_bytes.add(length, Relaxed);
+            }
             this.queue.complete(&transfer, result);
         }
     }

@@ -22,27 +22,39 @@ use kernel::{
     }, //
 };
 
+use super::dmaengine::Controller;
+
 /// The binding of a device to its driver.
 ///
 /// # Invariants
 ///
-/// While `is_bound` is locked and true, the device is bound.
+/// While `is_bound` is locked and true, the devices are bound.
 #[pin_data]
 pub(crate) struct Binding {
     device: ARef<device::Device>,
+    /// The device that does the DMA: the same, or its controller.
+    for_dma: ARef<device::Device>,
     #[pin]
     is_bound: Mutex<bool>,
 }
 
 impl Binding {
-    /// The present binding of `device`.
-    pub(crate) fn new(device: &device::Device<Bound>) -> Result<Arc<Self>> {
-        // INVARIANT: The device is bound now. Before it is not, its devres is released, which drops
-        // the `End`, and that waits for the lock and clears `is_bound`. When the `End` cannot be
-        // registered, it is dropped at once.
+    /// The present binding of `device`, which does DMA by `controller`, if that is another one.
+    pub(crate) fn new(
+        device: &device::Device<Bound>,
+        controller: Option<&Controller>,
+    ) -> Result<Arc<Self>> {
+        let for_dma = match controller {
+            Some(controller) => controller.of(device).ok_or(EINVAL)?.clone(),
+            None => device.into(),
+        };
+        // INVARIANT: The device is bound now, and its controller is as long as it is. Before it is
+        // not, its devres is released, which drops the `End`, and that waits for the lock and clears
+        // `is_bound`. When the `End` cannot be registered, it is dropped at once.
         let this = Arc::pin_init(
             pin_init!(Self {
                 device: device.into(),
+                for_dma,
                 is_bound <- new_mutex!(true),
             }),
             GFP_KERNEL,
@@ -56,7 +68,8 @@ impl Binding {
         &self.device
     }
 
-    /// Keeps the device bound until the result is dropped; [`None`] when it is not bound any more.
+    /// The device for whose DMA memory is allocated and mapped, kept bound until the result is
+    /// dropped; [`None`] when it is not bound any more.
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
         let guard = self.is_bound.lock();
         if !*guard {
@@ -64,7 +77,7 @@ impl Binding {
         }
         // INVARIANT: The guard is that of the device's binding, and true.
         Some(Held {
-            device: &self.device,
+            device: &self.for_dma,
             _guard: guard,
         })
     }

@@ -16,6 +16,7 @@ pub(crate) mod coredump;
 pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod dma_buf;
+pub(crate) mod dmaengine;
 pub(crate) mod eventfd;
 pub(crate) mod fasync;
 pub(crate) mod kfunc;

@@ -34,7 +34,8 @@ impl Device {
     pub(crate) fn register(name: &'static CStr) -> Result<Self> {
         let info = bindings::platform_device_info {
             name: name.as_char_ptr(),
-            id: bindings::PLATFORM_DEVID_NONE,
+            // Whatever a node of the device tree is called, the names differ.
+            id: bindings::PLATFORM_DEVID_AUTO,
             dma_mask: DmaMask::new::<32>().value(),
             ..pin_init::zeroed()
         };

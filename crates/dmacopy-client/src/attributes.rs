@@ -190,6 +190,15 @@ impl Attributes {
         })
     }
 
+    /// How many bytes the processor has moved since probe, because hardware could not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`], as for all attributes.
+    pub fn cpu_bytes(&self) -> Result<u64, Error> {
+        self.number(attribute::CPU_BYTES)
+    }
+
     fn text(&self, name: &'static str) -> Result<String, Error> {
         self.directory
             .text(name)

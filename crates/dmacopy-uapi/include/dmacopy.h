@@ -309,6 +309,8 @@ struct dmacopy_completion {
 #define DMACOPY_IOCTL_SYNC _IOW(DMACOPY_MAGIC, 20, struct dmacopy_sync)
 /* A kernel worker moves the bytes. */
 #define DMACOPY_ENGINE_SOFTWARE 0
+/* A channel of the system-on-chip's DMA controller moves the bytes. */
+#define DMACOPY_ENGINE_DMAENGINE 1
 /* A PCI function, the kit's own peripheral, moves the bytes. */
 #define DMACOPY_ENGINE_PCI 2
 /* The session's buffer can be mapped with mmap(2). */
@@ -363,9 +365,19 @@ struct dmacopy_completion {
 /* The device-tree compatible string of a node that this driver binds to. */
 #define DMACOPY_NAME_COMPATIBLE "bringup,dmacopy"
 /*
- * Module parameter: create a device with the software engine although no hardware asks for it.
+ * The property of such a node that says which DMA channel it has: with one, the engine is
+ * DMACOPY_NAME_ENGINE_DMAENGINE.
+ */
+#define DMACOPY_NAME_DMAS "dmas"
+/* What the node calls that channel, in dma-names. */
+#define DMACOPY_NAME_DMA "copy"
+/*
+ * Module parameter: create a device with the software engine if the device tree has none. On by
+ * default.
  */
 #define DMACOPY_NAME_PARAMETER_SOFTWARE "software"
+/* Module parameter: create that device even then. Off by default. */
+#define DMACOPY_NAME_PARAMETER_ALWAYS_SOFTWARE "always_software"
 /* The class that the character device belongs to. */
 #define DMACOPY_NAME_CLASS "misc"
 /* Path below /proc of the human-readable summary of all devices. */
@@ -410,6 +422,8 @@ struct dmacopy_completion {
 #define DMACOPY_NAME_ATTRIBUTE_TRANSFERS "transfers"
 /* Read-only: bytes moved by the engine since probe. */
 #define DMACOPY_NAME_ATTRIBUTE_BYTES "bytes"
+/* Read-only: those of them that the processor moved, because the engine's hardware cannot. */
+#define DMACOPY_NAME_ATTRIBUTE_CPU_BYTES "cpu_bytes"
 /* Read-only: transfers that failed or timed out since probe. */
 #define DMACOPY_NAME_ATTRIBUTE_ERRORS "errors"
 /* Read-only: how often the engine has stalled since probe. */
@@ -484,6 +498,8 @@ struct dmacopy_completion {
 
 /* A kernel worker. */
 #define DMACOPY_NAME_ENGINE_SOFTWARE "software"
+/* A channel of the system-on-chip's DMA controller. */
+#define DMACOPY_NAME_ENGINE_DMAENGINE "dmaengine"
 /* A PCI function, the kit's own peripheral. */
 #define DMACOPY_NAME_ENGINE_PCI "pci"
 

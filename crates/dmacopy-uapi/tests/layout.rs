@@ -64,7 +64,7 @@ fn listing() -> Result<String, std::fmt::Error> {
     constants!(text, "{}": ioctl::MAX_COALESCE_COUNT, ioctl::MAX_COALESCE_MICROSECONDS);
     constants!(text, "{:#010x}": ioctl::CREATE_BUFFER, ioctl::IMPORT_BUFFER, ioctl::EXPORT_BUFFER);
     constants!(text, "{:#010x}": ioctl::FREE_BUFFER, ioctl::SYNC);
-    constants!(text, "{}": ioctl::ENGINE_SOFTWARE, ioctl::ENGINE_PCI);
+    constants!(text, "{}": ioctl::ENGINE_SOFTWARE, ioctl::ENGINE_DMAENGINE, ioctl::ENGINE_PCI);
     constants!(text, "{:#x}": ioctl::CAP_MMAP, ioctl::CAP_STREAM, ioctl::CAP_COPY, ioctl::CAP_RINGS, ioctl::CAP_RESET);
     constants!(text, "{:#x}": ioctl::CAP_BUFFERS, ioctl::CAP_DMA_BUF);
     constants!(
@@ -206,7 +206,10 @@ fn listing() -> Result<String, std::fmt::Error> {
         text, "{:?}":
         names::DRIVER,
         names::COMPATIBLE,
+        names::DMAS,
+        names::DMA,
         names::PARAMETER_SOFTWARE,
+        names::PARAMETER_ALWAYS_SOFTWARE,
         names::CLASS,
         names::PROC_SUMMARY,
         names::attribute::ABI_VERSION,
@@ -222,6 +225,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::attribute::SESSIONS,
         names::attribute::TRANSFERS,
         names::attribute::BYTES,
+        names::attribute::CPU_BYTES,
         names::attribute::ERRORS,
         names::attribute::STALLS,
         names::attribute::RESETS,
@@ -248,6 +252,7 @@ fn listing() -> Result<String, std::fmt::Error> {
         names::environment::STATE,
         names::environment::SEQUENCE,
         names::engine::SOFTWARE,
+        names::engine::DMAENGINE,
         names::engine::PCI,
         names::state::RUNNING,
         names::state::STALLED,

@@ -123,7 +123,7 @@ impl Function {
         sys::pci::set_address_bits(device, limits::address_bits(limits))?;
         Ok(Self {
             registers,
-            binding: Binding::new(device.as_ref())?,
+            binding: Binding::new(device.as_ref(), None)?,
             ring_entries,
             max_length,
         })

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 pub use batch::{nonsense, nop, pop_all, small_copy, submit};
 pub use client::{Client, Role, role};
 pub use dump::{Dump, Packet};
-pub use lifetime::{Bound, Unbound, Unloaded};
+pub use lifetime::{Bound, Unbound, Unloaded, WithSoftware};
 pub use raw::{
     Refusable, child_reads, command, copy_without_answer, interrupted_by, read_beyond,
     read_without_waiting, restarted_after, spliced, try_enlarging, try_making_executable,

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::path::Path;
 
+use dmacopy_client::Device;
 use dmacopy_uapi::names;
 use kernel_channels::sysfs;
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
@@ -31,21 +32,20 @@ impl Unbound {
     ///
     /// When there is none.
     pub fn new() -> Result<Self> {
-        let path = format!("/sys/bus/platform/drivers/{}", names::DRIVER);
-        let driver = sysfs::Device::at(&path)?;
-        let mut devices = Vec::new();
-        for entry in fs::read_dir(&path)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_symlink() && name != "module" {
-                devices.push(name);
-            }
-        }
-        devices.sort();
-        let device = devices
-            .into_iter()
-            .next()
-            .ok_or("the driver is not bound")?;
+        Self::of(&Device::first()?)
+    }
+
+    /// Unbinds the driver from a device.
+    ///
+    /// # Errors
+    ///
+    /// When that has gone.
+    pub fn of(device: &Device) -> Result<Self> {
+        let directory = device.attributes().directory().path();
+        let bus_device = fs::canonicalize(directory.join("device"))?;
+        let driver = sysfs::Device::at(fs::canonicalize(bus_device.join("driver"))?)?;
+        let device = bus_device.file_name().ok_or("no name")?;
+        let device = device.to_string_lossy().into_owned();
         driver.set("unbind", &device)?;
         let bound = false;
         Ok(Self {
@@ -196,7 +196,7 @@ impl Unloaded {
     ///
     /// What `finit_module(2)` returned. It is tried again on drop.
     pub fn reload(mut self) -> Result<()> {
-        load()?;
+        load(&[])?;
         self.loaded = true;
         Ok(())
     }
@@ -206,13 +206,58 @@ impl Drop for Unloaded {
     fn drop(&mut self) {
         if !self.loaded {
             // Nobody is left to tell; who wants to know calls `reload`.
-            let _ = load();
+            let _ = load(&[]);
         }
     }
 }
 
-fn load() -> Result<()> {
-    let parameters = CString::new(parameters(&fs::read_to_string("/proc/cmdline")?))?;
+/// The module with the software engine's device beside all others, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the module is loaded as before at once when this is dropped"]
+pub struct WithSoftware {
+    ended: bool,
+}
+
+impl WithSoftware {
+    /// Loads the module anew.
+    ///
+    /// # Errors
+    ///
+    /// When somebody uses it, or it cannot be loaded.
+    pub fn new() -> Result<Self> {
+        let mut unloaded = Unloaded::new()?;
+        load(&[&format!("{}=1", names::PARAMETER_ALWAYS_SOFTWARE)])?;
+        unloaded.loaded = true;
+        Ok(Self { ended: false })
+    }
+
+    /// Loads it as it was before, and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn end(mut self) -> Result<()> {
+        self.ended = true;
+        Unloaded::new()?.reload()
+    }
+}
+
+impl Drop for WithSoftware {
+    fn drop(&mut self) {
+        if !self.ended {
+            // Nobody is left to tell; it is loaded again when what was unloaded is dropped.
+            drop(Unloaded::new());
+        }
+    }
+}
+
+/// Loads the module as the agent has done, with more parameters.
+fn load(more: &[&str]) -> Result<()> {
+    let mut parameters = parameters(&fs::read_to_string("/proc/cmdline")?);
+    for parameter in more {
+        parameters = format!("{parameters} {parameter}");
+    }
+    let parameters = CString::new(parameters)?;
     let file = File::open(MODULE)?;
     Ok(finit_module(&file, &parameters, ModuleInitFlags::empty())?)
 }

@@ -28,6 +28,7 @@ fn tell(device: &Device, session: &Session, evidence: &mut Evidence) -> anyhow::
     let attributes = device.attributes();
     let engine = match info.engine {
         ioctl::ENGINE_SOFTWARE => names::engine::SOFTWARE.to_owned(),
+        ioctl::ENGINE_DMAENGINE => names::engine::DMAENGINE.to_owned(),
         ioctl::ENGINE_PCI => names::engine::PCI.to_owned(),
         unknown => format!("unknown engine {unknown}"),
     };

@@ -102,6 +102,8 @@ const _: () = assert!(core::mem::size_of::<Info>() == 64);
 
 /// A kernel worker moves the bytes.
 pub const ENGINE_SOFTWARE: u32 = 0;
+/// A channel of the system-on-chip's DMA controller moves the bytes.
+pub const ENGINE_DMAENGINE: u32 = 1;
 /// A PCI function, the kit's own peripheral, moves the bytes.
 pub const ENGINE_PCI: u32 = 2;
 

@@ -11,8 +11,19 @@ pub const DRIVER: &str = "dmacopy";
 /// The device-tree compatible string of a node that this driver binds to.
 pub const COMPATIBLE: &str = "bringup,dmacopy";
 
-/// Module parameter: create a device with the software engine although no hardware asks for it.
+/// The property of such a node that says which DMA channel it has: with one, the engine is
+/// [`engine::DMAENGINE`].
+pub const DMAS: &str = "dmas";
+
+/// What the node calls that channel, in `dma-names`.
+pub const DMA: &str = "copy";
+
+/// Module parameter: create a device with the software engine if the device tree has none. On by
+/// default.
 pub const PARAMETER_SOFTWARE: &str = "software";
+
+/// Module parameter: create that device even then. Off by default.
+pub const PARAMETER_ALWAYS_SOFTWARE: &str = "always_software";
 
 /// The class that the character device belongs to.
 pub const CLASS: &str = "misc";
@@ -51,6 +62,8 @@ pub mod attribute {
     pub const TRANSFERS: &str = "transfers";
     /// Read-only: bytes moved by the engine since probe.
     pub const BYTES: &str = "bytes";
+    /// Read-only: those of them that the processor moved, because the engine's hardware cannot.
+    pub const CPU_BYTES: &str = "cpu_bytes";
     /// Read-only: transfers that failed or timed out since probe.
     pub const ERRORS: &str = "errors";
     /// Read-only: how often the engine has stalled since probe.
@@ -62,7 +75,7 @@ pub mod attribute {
     /// Read-only: [`super::super::DRIVER_VERSION`].
     pub const DRIVER_VERSION: &str = "driver_version";
     /// All of the above.
-    pub const ALL: [&str; 18] = [
+    pub const ALL: [&str; 19] = [
         ABI_VERSION,
         ENGINE,
         STATE,
@@ -76,6 +89,7 @@ pub mod attribute {
         SESSIONS,
         TRANSFERS,
         BYTES,
+        CPU_BYTES,
         ERRORS,
         STALLS,
         RESETS,
@@ -157,6 +171,8 @@ pub mod coredump {
 pub mod engine {
     /// A kernel worker.
     pub const SOFTWARE: &str = "software";
+    /// A channel of the system-on-chip's DMA controller.
+    pub const DMAENGINE: &str = "dmaengine";
     /// A PCI function, the kit's own peripheral.
     pub const PCI: &str = "pci";
 }
