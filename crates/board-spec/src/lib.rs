@@ -16,4 +16,4 @@ pub use board::{
 };
 pub use boards::Boards;
 pub use error::Error;
-pub use stimulus::{Button, Drive, Line, Sensor, Stimulus};
+pub use stimulus::{Button, Drive, Line, Sensor, Stimulus, Write};

@@ -59,10 +59,23 @@ pub struct Sensor {
 
 /// A button of QEMU's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Button {
+#[serde(rename_all = "kebab-case")]
+pub enum Button {
     /// The command of the QEMU Machine Protocol that presses it; it takes no arguments.
-    pub command: String,
+    Command(String),
+    /// It is pressed by writing to a register of one of the machine's devices, behind the back of
+    /// the board's own software.
+    Write(Write),
+}
+
+/// What is written to a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// Physical address of the 32-bit register.
+    pub register: u64,
+    /// The value.
+    pub value: u32,
 }
 
 impl Stimulus {
@@ -90,7 +103,8 @@ impl Stimulus {
                 }
             }
             Self::Sensor(sensor) => vec![&sensor.device, &sensor.property],
-            Self::Button(button) => vec![&button.command],
+            Self::Button(Button::Command(command)) => vec![command],
+            Self::Button(Button::Write(_)) => vec![],
         };
         let word = words.into_iter().find(|word| !is_word(word))?;
         refused("", format!("names {word:?}, which no emulator knows"))

@@ -208,6 +208,10 @@ fn a_stimulus_that_cannot_be_is_refused_with_its_name() {
     assert!(bit.contains("qemu.stimulus.led.line.bit is 32"), "{bit}");
     let spaced = told("power]\nbutton = { command = \"stop\\ncont\" }").unwrap_err();
     assert!(spaced.contains("qemu.stimulus.power names"), "{spaced}");
+    let write =
+        |value| format!("off]\nbutton = {{ write = {{ register = 16, value = {value} }} }}");
+    assert_eq!(told(&write("0xffffffff")), Ok(()));
+    assert!(told(&write("-1")).is_err());
     let name = told("\"a b\"]\nbutton = { command = \"stop\" }").unwrap_err();
     assert!(name.contains("other characters"), "{name}");
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use board_spec::{Drive, Line, Qemu, Stimulus as How};
+use board_spec::{Button as Press, Drive, Line, Qemu, Stimulus as How};
 use serde_json::{Value, json};
 
 use super::arguments;
@@ -100,8 +100,16 @@ impl Stimulus for Hands {
                 )
                 .map(|_| None),
             (How::Button(button), Action::Press) => {
-                let pressed = channels.monitor.execute(&button.command, &json!({}));
-                pressed.map(|_| None)
+                let pressed = match button {
+                    Press::Command(command) => {
+                        let pressed = channels.monitor.execute(command, &json!({}));
+                        pressed.map(drop)
+                    }
+                    Press::Write(write) => {
+                        channels.qtest.write_register(write.register, write.value)
+                    }
+                };
+                pressed.map(|()| None)
             }
             _ => return Err(there_is()),
         };
@@ -266,6 +274,8 @@ mod tests {
             sensor = { device = "temp0", property = "temperature" }
             [power]
             button = { command = "system_powerdown" }
+            [trip]
+            button = { write = { register = 0x3000, value = 6 } }
         "#;
         let (monitor, emulator) = UnixStream::pair().unwrap();
         // How often a peripheral is still seen after it was asked for.
@@ -364,6 +374,13 @@ mod tests {
             "readl 0x1008",
         ];
         assert_eq!(*told.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_button_can_be_a_word_in_a_register() {
+        let (hands, told) = played();
+        assert_eq!(hands.act("trip", Action::Press).unwrap(), None);
+        assert_eq!(*told.lock().unwrap(), ["writel 0x3000 0x6"]);
     }
 
     #[test]
