@@ -354,9 +354,13 @@ impl Queue {
     pub(crate) fn hold(&self, held: bool) {
         {
             let mut inner = self.inner.lock();
-            inner.held = held;
+            let was_held = core::mem::replace(&mut inner.held, held);
             if held {
                 return;
+            }
+            if was_held {
+                // It cannot complete at once all that has waited for nearly as long as it may.
+                inner.progress = Instant::now();
             }
             let Some(engine) = &inner.engine else {
                 return;
