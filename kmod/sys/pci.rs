@@ -26,7 +26,10 @@ use kernel::{
     prelude::*, //
 };
 
-use super::compat::register_message;
+use super::{
+    compat::register_message,
+    raw_device, //
+};
 
 /// The C device behind `device`, valid as long as `device` is.
 fn raw<Context: DeviceContext>(device: &Device<Context>) -> *mut bindings::pci_dev {
@@ -44,13 +47,17 @@ pub(crate) fn enable(device: &Device<Core<'_>>) -> Result {
 
 /// Says how many bits of an address the function has.
 ///
-/// For probe, before the device has memory: what others allocate meanwhile may be out of reach.
+/// For probe, before anybody else knows of the device; `EBUSY` when it is over.
 pub(crate) fn set_address_bits(device: &Device<Core<'_>>, bits: u32) -> Result {
     let mask = DmaMask::try_new(bits)?;
-    // SAFETY: `Core` is there during probe and unbind only. Memory is allocated for a device by who
-    // probes it, in the same thread, and by others with the help of a `Binding` of it, which probe
-    // makes later, and which has not been made anew when there is unbind. So there is nobody who
-    // allocates or maps memory at the same time.
+    // SAFETY: The device is valid, and `Core` is there with its lock held only, so nobody writes to
+    // this meanwhile.
+    if !unsafe { bindings::dev_get_drvdata(raw_device(device.as_ref())) }.is_null() {
+        return Err(EBUSY);
+    }
+    // SAFETY: There is no driver data yet, so this is probe. Until that has made the device known,
+    // by its character device, nobody but this thread allocates or maps memory for it; and probe
+    // calls this first.
     unsafe { device.dma_set_mask_and_coherent(mask) }
 }
 
