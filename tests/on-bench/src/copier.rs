@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hil::agent::Process;
-use hil::{Agent, Bench};
+use hil::{Agent, Bench, Error};
 use serde::Deserialize;
 
 use crate::{Call, call_on_board, program};
@@ -23,6 +23,9 @@ const PROGRAM: &str = "/proc/1/exe";
 
 /// The most devices that a board is taken to have.
 const DEVICES: u32 = 8;
+
+/// How often something is read once more that changes.
+const TRIES: u32 = 5;
 
 /// How long a program may copy: the board is asked to let go of a device meanwhile, which takes
 /// some seconds.
@@ -121,8 +124,20 @@ impl Copier {
     /// When it cannot be read.
     pub fn attribute(&self, name: &str) -> hil::Result<String> {
         let path = format!("/sys/class/misc/{}/{name}", self.name);
-        let value = String::from_utf8(self.agent.read(&path)?)?;
+        let value = self.content(&path)?;
         Ok(value.trim_end().to_owned())
+    }
+
+    /// What the kernel says in a file. What changes while the agent reads it is read once more.
+    fn content(&self, path: &str) -> hil::Result<String> {
+        let mut read = self.agent.read(path);
+        for _ in 0..TRIES {
+            if !matches!(read, Err(Error::OutOfOrder { .. })) {
+                break;
+            }
+            read = self.agent.read(path);
+        }
+        Ok(String::from_utf8(read?)?)
     }
 
     /// The value of an attribute that is a number.
@@ -178,7 +193,7 @@ impl Copier {
 
     fn dumped(&self, file: &str, name: &str) -> hil::Result<u64> {
         let path = format!("/sys/kernel/debug/dmacopy/{}/{file}", self.name);
-        let dump = String::from_utf8(self.agent.read(&path)?)?;
+        let dump = self.content(&path)?;
         let mut lines = dump.lines().filter_map(|line| line.split_once(": "));
         let (_, value) = lines
             .find(|(register, _)| *register == name)
