@@ -94,17 +94,20 @@ pub struct Completion {
 const _: () = assert!(core::mem::size_of::<Completion>() == 16);
 
 /// Where a descriptor is, in bytes from the start of rings with so many entries.
+#[inline]
 pub const fn descriptor_offset(index: u32, entries: u32) -> usize {
     index::BYTES + slot(index, entries) * core::mem::size_of::<Descriptor>()
 }
 
 /// Where a completion is, in bytes from the start of rings with so many entries.
+#[inline]
 pub const fn completion_offset(index: u32, entries: u32) -> usize {
     let descriptors = entries as usize * core::mem::size_of::<Descriptor>();
     index::BYTES + descriptors + slot(index, entries) * core::mem::size_of::<Completion>()
 }
 
 /// What rings with so many entries take, in bytes.
+#[inline]
 pub const fn bytes(entries: u32) -> usize {
     let entry = core::mem::size_of::<Descriptor>() + core::mem::size_of::<Completion>();
     index::BYTES + entries as usize * entry
@@ -116,11 +119,13 @@ pub const fn is_size(entries: u32) -> bool {
 }
 
 /// The place of an index in a ring of so many entries, a power of two.
+#[inline]
 pub const fn slot(index: u32, entries: u32) -> usize {
     (index & (entries - 1)) as usize
 }
 
 /// How many entries there are from `head` to `tail`; none if the two cannot be indices of one ring.
+#[inline]
 pub const fn filled(head: u32, tail: u32, entries: u32) -> Option<u32> {
     let filled = tail.wrapping_sub(head);
     if filled <= entries {
@@ -153,6 +158,23 @@ pub enum Work {
         /// How many.
         length: u64,
     },
+}
+
+/// Whether a descriptor is a [`NOP`] as it must be: nothing in it but that, and what comes back.
+#[inline]
+pub const fn is_nop(descriptor: &Descriptor) -> bool {
+    let Descriptor {
+        opcode,
+        flags,
+        source_buffer,
+        destination_buffer,
+        length,
+        source,
+        destination,
+        user_data: _,
+    } = *descriptor;
+    let is_plain = flags == 0 && source_buffer == 0 && destination_buffer == 0;
+    opcode == NOP && is_plain && length == 0 && source == 0 && destination == 0
 }
 
 /// Checks a descriptor for the buffers that it names and an engine, all given in bytes.

@@ -20,6 +20,7 @@ pub enum Refusal {
 }
 
 /// Whether `length` bytes at `offset` lie within a buffer of `buffer_bytes`.
+#[inline]
 pub const fn within(offset: u64, length: u64, buffer_bytes: u64) -> bool {
     match offset.checked_add(length) {
         Some(end) => end <= buffer_bytes,
