@@ -61,7 +61,7 @@ pub mod memfd;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -90,6 +90,7 @@ impl View {
 
     /// How many bytes are mapped, which is never zero.
     #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.memory.len()
     }
@@ -137,14 +138,20 @@ impl View {
     }
 
     /// The address of `offset`, after checking that `length` bytes from there are mapped.
+    #[inline]
     fn start(&self, offset: usize, length: usize) -> Result<*mut u8, Error> {
         match offset.checked_add(length) {
             Some(end) if end <= self.len() => Ok(self.memory.as_mut_ptr().wrapping_add(offset)),
-            _ => Err(Error::Range {
-                offset,
-                length,
-                mapped: self.len(),
-            }),
+            _ => Err(self.misfit(offset, length)),
+        }
+    }
+
+    #[cold]
+    fn misfit(&self, offset: usize, length: usize) -> Error {
+        Error::Range {
+            offset,
+            length,
+            mapped: self.len(),
         }
     }
 }
@@ -174,6 +181,7 @@ impl Mapping {
 
     /// How many bytes are mapped, which is never zero.
     #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.view.len()
     }
@@ -220,6 +228,7 @@ impl Mapping {
     ///
     /// [`Error::Range`] when four bytes at `offset` do not lie within the mapping, or are not
     /// aligned.
+    #[inline]
     pub fn load_acquire(&self, offset: usize) -> Result<u32, Error> {
         Ok(self.index(offset)?.load(Ordering::Acquire))
     }
@@ -229,22 +238,62 @@ impl Mapping {
     /// # Errors
     ///
     /// As [`Self::load_acquire`]. Nothing is written then.
+    #[inline]
     pub fn store_release(&mut self, offset: usize, value: u32) -> Result<(), Error> {
         self.index(offset)?.store(value, Ordering::Release);
         Ok(())
     }
 
+    /// Copies whole words from the mapping: nothing that lies at `offset` needs fewer instructions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] when the words do not all lie within the mapping, or are not aligned.
+    #[inline]
+    pub fn load_words<const N: usize>(&self, offset: usize) -> Result<[u64; N], Error> {
+        let words = self.words::<N>(offset)?;
+        Ok(std::array::from_fn(|index| {
+            words[index].load(Ordering::Relaxed)
+        }))
+    }
+
+    /// Copies whole words into the mapping.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load_words`]. Nothing is written then.
+    #[inline]
+    pub fn store_words<const N: usize>(
+        &mut self,
+        offset: usize,
+        values: [u64; N],
+    ) -> Result<(), Error> {
+        for (word, value) in self.words::<N>(offset)?.iter().zip(values) {
+            word.store(value, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn words<const N: usize>(&self, offset: usize) -> Result<&[AtomicU64; N], Error> {
+        let length = size_of::<[u64; N]>();
+        let start = self.view.start(offset, length)?;
+        if !start.cast::<u64>().is_aligned() {
+            return Err(self.view.misfit(offset, length));
+        }
+        // SAFETY: `start` checked that the words are mapped, where they stay until `self` is
+        // dropped, and they are aligned. The pages are writable; changes from outside are allowed
+        // by the words being atomic, and `store_words` takes `&mut self`, as all writing does.
+        Ok(unsafe { &*start.cast() })
+    }
+
     /// An aligned word, for this room and [`crate::futex`], which only reads it.
+    #[inline]
     pub(crate) fn index(&self, offset: usize) -> Result<&AtomicU32, Error> {
         let length = size_of::<u32>();
         let start = self.view.start(offset, length)?;
         if !start.cast::<u32>().is_aligned() {
-            let mapped = self.len();
-            return Err(Error::Range {
-                offset,
-                length,
-                mapped,
-            });
+            return Err(self.view.misfit(offset, length));
         }
         // SAFETY: `start` checked that the word is mapped, where it stays until `self` is dropped,
         // and it is aligned. The pages are writable; changes from outside are allowed by it being
