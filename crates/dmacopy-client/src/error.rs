@@ -174,11 +174,17 @@ pub(crate) trait Context<T> {
 }
 
 impl<T> Context<T> for Result<T, kernel_channels::Error> {
+    #[inline]
     fn on(self, device: &str, operation: Operation) -> Result<T, Error> {
-        self.map_err(|source| Error::Device {
-            device: device.to_owned(),
-            operation,
-            source,
-        })
+        self.map_err(|source| failed(device, operation, source))
+    }
+}
+
+#[cold]
+fn failed(device: &str, operation: Operation, source: kernel_channels::Error) -> Error {
+    Error::Device {
+        device: device.to_owned(),
+        operation,
+        source,
     }
 }

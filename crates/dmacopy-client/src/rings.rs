@@ -6,7 +6,6 @@ use dmacopy_uapi::ioctl::Submit;
 use dmacopy_uapi::ring::{self, index};
 use kernel_channels::mmap::Mapping;
 use kernel_channels::uring::Ring;
-use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::error::Context;
 use crate::session::Session;
@@ -23,8 +22,16 @@ pub struct Rings {
     entries: u32,
     /// Behind the last descriptor that was pushed.
     pushed: u32,
+    /// Behind the last one that the driver has been told of.
+    told: u32,
+    /// Behind the last one that the driver has taken, when that was looked at.
+    taken: u32,
     /// The next completion to pop.
     popped: u32,
+    /// The first completion that the driver does not know to have been popped.
+    returned: u32,
+    /// Behind the last completion that was there, when that was looked at.
+    completed: u32,
 }
 
 /// How a descriptor ended.
@@ -43,11 +50,19 @@ impl Rings {
             device,
             entries,
             pushed: 0,
+            told: 0,
+            taken: 0,
             popped: 0,
+            returned: 0,
+            completed: 0,
         };
         // The session may have used them before.
         rings.pushed = rings.load(index::SUBMISSION_TAIL)?;
+        rings.told = rings.pushed;
+        rings.taken = rings.load(index::SUBMISSION_HEAD)?;
         rings.popped = rings.load(index::COMPLETION_HEAD)?;
+        rings.returned = rings.popped;
+        rings.completed = rings.popped;
         Ok(rings)
     }
 
@@ -61,18 +76,38 @@ impl Rings {
     /// # Errors
     ///
     /// [`Error::Device`] when the rings are not what the driver said.
+    #[inline]
     pub fn push(&mut self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let taken = self.load(index::SUBMISSION_HEAD)?;
-        if self.pushed.wrapping_sub(taken) >= self.entries {
-            return Ok(false);
+        if self.pushed.wrapping_sub(self.taken) >= self.entries {
+            self.taken = self.load(index::SUBMISSION_HEAD)?;
+            if self.pushed.wrapping_sub(self.taken) >= self.entries {
+                return Ok(false);
+            }
         }
         let place = ring::descriptor_offset(self.pushed, self.entries);
         self.mapping
-            .write(place, descriptor.as_bytes())
+            .store_words::<4>(place, zerocopy::transmute!(*descriptor))
             .on(&self.device, Operation::AccessRings)?;
         self.pushed = self.pushed.wrapping_add(1);
-        self.store(index::SUBMISSION_TAIL, self.pushed)?;
         Ok(true)
+    }
+
+    /// Tells the driver of what was pushed and popped, which [`Self::submit`] does by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when the rings are not what the driver said.
+    #[inline]
+    pub fn publish(&mut self) -> Result<(), Error> {
+        if self.told != self.pushed {
+            self.store(index::SUBMISSION_TAIL, self.pushed)?;
+            self.told = self.pushed;
+        }
+        if self.returned != self.popped {
+            self.store(index::COMPLETION_HEAD, self.popped)?;
+            self.returned = self.popped;
+        }
+        Ok(())
     }
 
     /// Has the driver take what was pushed, and waits until `wait` completions can be popped, or all
@@ -84,6 +119,7 @@ impl Rings {
     /// [`Error::Device`]; `ENODEV` when the device has gone; `EINTR` when a signal came before
     /// anything was taken.
     pub fn submit(&mut self, session: &Session, wait: u32) -> Result<u32, Error> {
+        self.publish()?;
         let mut submit = Submit {
             count: u32::MAX,
             wait,
@@ -109,6 +145,7 @@ impl Rings {
         wait: u32,
         token: u64,
     ) -> Result<(), Error> {
+        self.publish()?;
         let submit = Submit {
             count: u32::MAX,
             wait,
@@ -122,18 +159,26 @@ impl Rings {
     /// # Errors
     ///
     /// [`Error::Device`] when the rings are not what the driver said.
+    #[inline]
     pub fn pop(&mut self) -> Result<Option<RingCompletion>, Error> {
-        if self.load(index::COMPLETION_TAIL)? == self.popped {
-            return Ok(None);
+        if self.completed == self.popped {
+            self.completed = self.load(index::COMPLETION_TAIL)?;
+            if self.completed == self.popped {
+                return Ok(None);
+            }
         }
-        let mut bytes = [0; size_of::<ring::Completion>()];
         let place = ring::completion_offset(self.popped, self.entries);
-        self.mapping
-            .read(place, &mut bytes)
+        let words = self
+            .mapping
+            .load_words::<2>(place)
             .on(&self.device, Operation::AccessRings)?;
         self.popped = self.popped.wrapping_add(1);
-        self.store(index::COMPLETION_HEAD, self.popped)?;
-        let completion = ring::Completion::read_from_bytes(&bytes).unwrap_or_default();
+        // The driver need not be told of each one.
+        if self.completed == self.popped {
+            self.store(index::COMPLETION_HEAD, self.popped)?;
+            self.returned = self.popped;
+        }
+        let completion: ring::Completion = zerocopy::transmute!(words);
         Ok(Some(RingCompletion {
             user_data: completion.user_data,
             errno: (completion.result != 0).then_some(-completion.result),
@@ -146,12 +191,14 @@ impl Rings {
         &mut self.mapping
     }
 
+    #[inline]
     fn load(&self, index: usize) -> Result<u32, Error> {
         self.mapping
             .load_acquire(index)
             .on(&self.device, Operation::AccessRings)
     }
 
+    #[inline]
     fn store(&mut self, index: usize, value: u32) -> Result<(), Error> {
         self.mapping
             .store_release(index, value)
