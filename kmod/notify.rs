@@ -75,6 +75,12 @@ impl Posted {
         self.count += 1;
         self.failed |= result < 0;
     }
+
+    /// So many more, none of which has failed.
+    pub(crate) fn add_done(&mut self, count: u32) {
+        // OVERFLOW: As in `add`.
+        self.count += count;
+    }
 }
 
 /// How many completions a client wants to be told of together, and how late at most.

@@ -25,7 +25,11 @@ use kernel::{
 use crate::{
     notify::Posted,
     session::Session,
-    sys::shared::Shared,
+    sys::shared::{
+        Index,
+        Ring,
+        Shared, //
+    },
     transfer::Transfer,
     uapi::ring::{
         self,
@@ -109,14 +113,14 @@ impl Rings {
     }
 
     /// How many completions user space has not read, if it tells the truth about what it has.
-    fn unread(&self, area: &Area<'_, '_>) -> Result<u32> {
-        let head = area.load(index::COMPLETION_HEAD)?;
+    fn unread(&self, area: &Area<'_>) -> Result<u32> {
+        let head = area.completion_head.load_acquire();
         ring::filled(head, self.completed, self.entries).ok_or(EINVAL)
     }
 
     /// How many descriptors can be taken, and completed one day.
-    fn takeable(&self, area: &Area<'_, '_>) -> Result<u32> {
-        let tail = area.load(index::SUBMISSION_TAIL)?;
+    fn takeable(&self, area: &Area<'_>) -> Result<u32> {
+        let tail = area.submission_tail.load_acquire();
         let waiting = ring::filled(self.taken, tail, self.entries).ok_or(EINVAL)?;
         let under_way = self.taken.wrapping_sub(self.completed);
         let room = self.entries - under_way;
@@ -124,20 +128,51 @@ impl Rings {
     }
 
     /// Writes the next completion.
-    fn complete(&mut self, area: &Area<'_, '_>, user_data: u64, result: i32) -> Result {
+    #[inline]
+    fn complete(&mut self, area: &Area<'_>, user_data: u64, result: i32) {
         let completion = Completion {
             user_data,
             result,
             flags: 0,
         };
-        let place = ring::completion_offset(self.completed, self.entries);
+        area.completions.write(self.completed, &completion);
         // INVARIANT: Called for the first descriptor that has none only, whose slot is empty.
         self.completed = self.completed.wrapping_add(1);
-        area.shared.write(area.start + place, &completion)
+    }
+
+    /// Takes and completes up to `count` descriptors that have nothing to move, as long as nothing
+    /// is under way that they would have to wait for. Returns how many that were.
+    ///
+    /// What such a descriptor costs is what is in here.
+    #[inline]
+    fn pass_nops(&mut self, area: &Area<'_>, count: u32) -> u32 {
+        if !self.is_idle() {
+            return 0;
+        }
+        let mut passed = 0;
+        while passed < count {
+            let index = self.taken.wrapping_add(passed);
+            // Another one is read anew by who begins it, and then checked.
+            let descriptor = area.descriptors.read(index);
+            if !ring::is_nop(&descriptor) {
+                break;
+            }
+            let completion = Completion {
+                user_data: descriptor.user_data,
+                result: 0,
+                flags: 0,
+            };
+            area.completions.write(index, &completion);
+            passed += 1;
+        }
+        // INVARIANT: Nothing is under way, before and after.
+        self.taken = self.taken.wrapping_add(passed);
+        self.completed = self.taken;
+        passed
     }
 
     /// Writes the completions of all that is done, in order.
-    fn post(&mut self, area: &Area<'_, '_>) -> Result<Posted> {
+    fn post(&mut self, area: &Area<'_>) -> Posted {
         let mut posted = Posted::default();
         while !self.is_idle() {
             let place = ring::slot(self.completed, self.entries);
@@ -156,16 +191,16 @@ impl Rings {
                 Slot::Empty => break,
             };
             *slot = Slot::Empty;
-            self.complete(area, user_data, result)?;
+            self.complete(area, user_data, result);
             posted.add(result);
         }
-        area.store(index::COMPLETION_TAIL, self.completed)?;
+        area.completion_tail.store_release(self.completed);
         self.end_waits(area);
-        Ok(posted)
+        posted
     }
 
     /// Ends the wait of commands that have what they wait for.
-    fn end_waits(&mut self, area: &Area<'_, '_>) {
+    fn end_waits(&mut self, area: &Area<'_>) {
         if !self.commands.is_empty() {
             let (unread, is_idle) = (self.unread(area), self.is_idle());
             self.commands.end_waits(unread, is_idle);
@@ -174,18 +209,28 @@ impl Rings {
 }
 
 /// The memory of the rings, behind the session's buffer.
-struct Area<'a, 'b> {
-    shared: &'a Shared<'b>,
-    start: usize,
+struct Area<'a> {
+    submission_tail: Index<'a>,
+    completion_head: Index<'a>,
+    submission_head: Index<'a>,
+    completion_tail: Index<'a>,
+    descriptors: Ring<'a, Descriptor>,
+    completions: Ring<'a, Completion>,
 }
 
-impl Area<'_, '_> {
-    fn load(&self, index: usize) -> Result<u32> {
-        self.shared.load_acquire(self.start + index)
-    }
-
-    fn store(&self, index: usize, value: u32) -> Result {
-        self.shared.store_release(self.start + index, value)
+impl<'a> Area<'a> {
+    /// Rings of `entries` entries, from `start` on.
+    fn new(memory: &'a Shared<'_>, start: usize, entries: u32) -> Result<Self> {
+        let index = |offset| memory.index(start + offset);
+        let completions = start + ring::completion_offset(0, entries);
+        Ok(Self {
+            submission_tail: index(index::SUBMISSION_TAIL)?,
+            completion_head: index(index::COMPLETION_HEAD)?,
+            submission_head: index(index::SUBMISSION_HEAD)?,
+            completion_tail: index(index::COMPLETION_TAIL)?,
+            descriptors: memory.ring(start + ring::descriptor_offset(0, entries), entries)?,
+            completions: memory.ring(completions, entries)?,
+        })
     }
 }
 
@@ -225,32 +270,35 @@ impl Session {
         let mut guard = self.rings().lock();
         guard.prepare()?;
         let rings = &mut *guard;
-        let (taken, posted) = self.area(|area| {
-            let mut posted = Posted::default();
+        let (taken, posted) = self.area(rings.entries, |area| {
+            let mut passed = 0;
             let count = min(count, rings.takeable(area)?);
             let mut taken = 0;
-            while taken < count {
-                let place = ring::descriptor_offset(rings.taken, rings.entries);
+            loop {
+                let nops = rings.pass_nops(area, count - taken);
+                (taken, passed) = (taken + nops, passed + nops);
+                if taken == count {
+                    break;
+                }
                 // Read once: user space may change its copy at any time.
-                let descriptor: Descriptor = area.shared.read(area.start + place)?;
+                let descriptor = area.descriptors.read(rings.taken);
                 let user_data = descriptor.user_data;
-                let (result, transfer) = match self.begin(&descriptor) {
-                    Ok(transfer) => (0, transfer),
-                    // Later, when it has a place. It stays in the ring.
-                    Err(EBUSY) => break,
-                    Err(error) => (error.to_errno(), None),
-                };
+                let begun = self.begin(&descriptor);
+                // Later, when it has a place. It stays in the ring.
+                if matches!(begun, Err(EBUSY)) {
+                    break;
+                }
                 taken += 1;
-                let slot = match transfer {
-                    None if rings.is_idle() => {
-                        // INVARIANT: Nothing is under way, before and after.
-                        rings.taken = rings.taken.wrapping_add(1);
-                        rings.complete(area, user_data, result)?;
-                        posted.add(result);
-                        continue;
-                    }
-                    None => Slot::Done { user_data, result },
-                    Some(transfer) => Slot::Moving {
+                let slot = match begun {
+                    Ok(None) => Slot::Done {
+                        user_data,
+                        result: 0,
+                    },
+                    Err(error) => Slot::Done {
+                        user_data,
+                        result: error.to_errno(),
+                    },
+                    Ok(Some(transfer)) => Slot::Moving {
                         user_data,
                         transfer,
                     },
@@ -260,10 +308,10 @@ impl Session {
                 *rings.slots.get_mut(place).ok_or(EINVAL)? = slot;
                 rings.taken = rings.taken.wrapping_add(1);
             }
-            area.store(index::SUBMISSION_HEAD, rings.taken)?;
-            // What the engine has done meanwhile is posted by who waits for the lock that is held here.
-            area.store(index::COMPLETION_TAIL, rings.completed)?;
-            rings.end_waits(area);
+            // With what the engine has done meanwhile: who tells of that waits for the lock.
+            let mut posted = rings.post(area);
+            posted.add_done(passed);
+            area.submission_head.store_release(rings.taken);
             Ok((taken, posted))
         })?;
         drop(guard);
@@ -286,9 +334,10 @@ impl Session {
         Ok(Some(transfer))
     }
 
-    fn area<R>(&self, f: impl FnOnce(&Area<'_, '_>) -> Result<R>) -> Result<R> {
+    fn area<R>(&self, entries: u32, f: impl FnOnce(&Area<'_>) -> Result<R>) -> Result<R> {
         let start = self.buffer_bytes();
-        self.buffer().shared(|shared| f(&Area { shared, start }))
+        self.buffer()
+            .shared(|memory| f(&Area::new(memory, start, entries)?))
     }
 
     /// Writes the completions of what is done, so that whoever is woken up finds them.
@@ -298,7 +347,8 @@ impl Session {
             return Posted::default();
         }
         // Without the memory, nobody can look for them.
-        self.area(|area| rings.post(area)).unwrap_or_default()
+        self.area(rings.entries, |area| Ok(rings.post(area)))
+            .unwrap_or_default()
     }
 
     /// Where the driver and user space say they are.
@@ -308,9 +358,9 @@ impl Session {
             // Rings that nobody has used get no memory for this.
             None
         } else {
-            self.area(|area| {
-                let tail = area.load(index::SUBMISSION_TAIL)?;
-                Ok((tail, area.load(index::COMPLETION_HEAD)?))
+            self.area(rings.entries, |area| {
+                let tail = area.submission_tail.load_acquire();
+                Ok((tail, area.completion_head.load_acquire()))
             })
             .ok()
         };
@@ -331,7 +381,9 @@ impl Session {
         // Rings that nobody has used have none, and get no memory for this.
         !rings.slots.is_empty()
             && self
-                .area(|area| Ok(area.load(index::COMPLETION_HEAD)? != rings.completed))
+                .area(rings.entries, |area| {
+                    Ok(area.completion_head.load_acquire() != rings.completed)
+                })
                 .unwrap_or(false)
     }
 
@@ -341,7 +393,7 @@ impl Session {
             return Ok(true);
         }
         let rings = self.rings().lock();
-        if rings.is_idle() || self.area(|area| rings.unread(area))? >= wait {
+        if rings.is_idle() || self.area(rings.entries, |area| rings.unread(area))? >= wait {
             return Ok(true);
         }
         drop(rings);
@@ -358,7 +410,7 @@ impl Session {
         let rings = &mut *guard;
         let result = f(&mut rings.commands);
         if !rings.commands.is_empty() {
-            let ended = self.area(|area| {
+            let ended = self.area(rings.entries, |area| {
                 rings.end_waits(area);
                 Ok(())
             });

@@ -57,48 +57,118 @@ impl<'a> Shared<'a> {
         Ok(unsafe { self.start.add(offset) }.cast())
     }
 
-    /// The index at `offset`; what the other side wrote before it wrote that is seen from here on.
-    pub(crate) fn load_acquire(&self, offset: usize) -> Result<u32> {
-        let word = self.at::<u32>(offset)?;
-        // SAFETY: `at` has checked that the word is allocated and aligned, by the type invariants.
-        // All accesses of the kernel to a word of the indices are atomic; those of user space are
-        // no data races in the kernel's memory model.
-        Ok(unsafe { Atomic::from_ptr(word) }.load(Acquire))
-    }
-
-    /// Writes the index at `offset`, after everything that was written before.
-    pub(crate) fn store_release(&self, offset: usize, value: u32) -> Result {
-        let word = self.at::<u32>(offset)?;
-        // SAFETY: As in `load_acquire`.
-        unsafe { Atomic::from_ptr(word) }.store(value, Release);
-        Ok(())
-    }
-
     /// A copy of the value at `offset`, of which each word has been read once.
     pub(crate) fn read<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T> {
-        const { assert!(size_of::<T>() % size_of::<u64>() == 0) };
-        const { assert!(align_of::<T>() <= align_of::<u64>()) };
-        let mut value = T::new_zeroed();
-        let words = value.as_mut_bytes().chunks_exact_mut(size_of::<u64>());
-        for (index, word) in words.enumerate() {
-            let from = self.at::<u64>(offset + index * size_of::<u64>())?;
-            // SAFETY: As in `load_acquire`; a volatile read of an aligned word is one access.
-            let read = unsafe { from.read_volatile() };
-            word.copy_from_slice(&read.to_ne_bytes());
-        }
-        Ok(value)
+        Ok(self.ring::<T>(offset, 1)?.read(0))
     }
 
     /// Writes a value at `offset`.
     pub(crate) fn write<T: IntoBytes + Immutable>(&self, offset: usize, value: &T) -> Result {
-        const { assert!(size_of::<T>() % size_of::<u64>() == 0) };
-        let words = value.as_bytes().chunks_exact(size_of::<u64>());
-        for (index, word) in words.enumerate() {
-            let to = self.at::<u64>(offset + index * size_of::<u64>())?;
-            let word = u64::from_ne_bytes(word.try_into().map_err(|_| EINVAL)?);
-            // SAFETY: As in `read`.
-            unsafe { to.write_volatile(word) };
-        }
+        self.ring(offset, 1)?.write(0, value);
         Ok(())
+    }
+
+    /// The index at `offset`.
+    pub(crate) fn index(&self, offset: usize) -> Result<Index<'_>> {
+        let word = self.at::<u32>(offset)?;
+        // SAFETY: `at` has checked that the word is allocated and aligned, and it stays as long as
+        // `self` is borrowed. All accesses of the kernel to a word of the indices are atomic; those
+        // of user space are no data races in the kernel's memory model.
+        Ok(Index(unsafe { Atomic::from_ptr(word) }))
+    }
+
+    /// A ring of `count` values, a power of two, from `offset` on.
+    pub(crate) fn ring<T>(&self, offset: usize, count: u32) -> Result<Ring<'_, T>> {
+        let bytes = size_of::<T>().checked_mul(count as usize).ok_or(EINVAL)?;
+        let end = offset.checked_add(bytes).ok_or(EINVAL)?;
+        if !count.is_power_of_two() || end > self.bytes {
+            return Err(EINVAL);
+        }
+        // INVARIANT: The first is aligned, and the whole ring lies within, as has just been checked.
+        Ok(Ring {
+            first: self.at(offset)?,
+            mask: count - 1,
+            _memory: PhantomData,
+        })
+    }
+}
+
+/// A word that one side writes and the other one reads.
+pub(crate) struct Index<'a>(&'a Atomic<u32>);
+
+impl Index<'_> {
+    /// Its value; what the other side wrote before it wrote that is seen from here on.
+    #[inline]
+    pub(crate) fn load_acquire(&self) -> u32 {
+        self.0.load(Acquire)
+    }
+
+    /// Writes it, after everything that was written before.
+    #[inline]
+    pub(crate) fn store_release(&self, value: u32) {
+        self.0.store(value, Release);
+    }
+}
+
+/// A ring of values that one side writes and the other one reads.
+///
+/// # Invariants
+///
+/// `mask + 1` values from `first` on, which is aligned, are allocated for `'a`; `mask + 1` is a power
+/// of two.
+pub(crate) struct Ring<'a, T> {
+    first: *mut T,
+    mask: u32,
+    _memory: PhantomData<&'a Coherent<[u8]>>,
+}
+
+impl<T> Ring<'_, T> {
+    /// How many words a value has.
+    const WORDS: usize = {
+        assert!(size_of::<T>() % size_of::<u64>() == 0);
+        assert!(align_of::<T>() == align_of::<u64>());
+        size_of::<T>() / size_of::<u64>()
+    };
+
+    /// The first word of the value at the place of an index.
+    #[inline]
+    fn at(&self, index: u32) -> *mut u64 {
+        // SAFETY: By the type invariants, this is the place of a value of the ring.
+        unsafe { self.first.add((index & self.mask) as usize) }.cast()
+    }
+
+    /// A copy of the value at the place of an index, of which each word has been read once.
+    #[inline]
+    pub(crate) fn read(&self, index: u32) -> T
+    where
+        T: FromBytes,
+    {
+        let from = self.at(index);
+        let mut value = T::new_zeroed();
+        let to = (&raw mut value).cast::<u64>();
+        for word in 0..Self::WORDS {
+            // SAFETY: The word is one of the value's, by the type invariants; a volatile read of an
+            // aligned word is one access. As to user space, see `Shared::index`.
+            let read = unsafe { from.add(word).read_volatile() };
+            // SAFETY: The value has as many words and is as aligned, and any bytes are a `T`.
+            unsafe { to.add(word).write(read) };
+        }
+        value
+    }
+
+    /// Writes a value at the place of an index.
+    #[inline]
+    pub(crate) fn write(&self, index: u32, value: &T)
+    where
+        T: IntoBytes + Immutable,
+    {
+        let to = self.at(index);
+        let from = core::ptr::from_ref(value).cast::<u64>();
+        for word in 0..Self::WORDS {
+            // SAFETY: The value has so many words, all of them initialized, and is as aligned.
+            let written = unsafe { from.add(word).read() };
+            // SAFETY: As in `read`.
+            unsafe { to.add(word).write_volatile(written) };
+        }
     }
 }
