@@ -8,9 +8,10 @@
 //! [`Device::shut_down`] it is *gone*: the queue takes nothing more, the engine has come to rest,
 //! and whatever a session asks for is answered with `ENODEV`.
 //!
-//! DMA memory does not outlive the binding, and nor does what the device has of other memory. A session has it as long as its file is open and the
-//! device is bound, and frees it in [`Session::close`] or, at the latest, in `shut_down`: a session
-//! is in `sessions` until it has done so, and none is added after the queue has been closed.
+//! DMA memory does not outlive the binding, and nor does what the device has of other memory. A
+//! session has it as long as its file is open and the device is bound, and frees it in
+//! [`Session::close`] or, at the latest, in `shut_down`: a session is in `sessions` until it has
+//! done so, and none is added after the queue has been closed.
 //!
 //! # Lock order
 //!
@@ -22,7 +23,7 @@
 //! 4. the mmap lock of a process: held when memory is mapped; taken, for reading, when it is
 //!    revoked
 //! 5. `Session::stream`
-//! 6. `Session::rings`
+//! 6. `Session::rings`, then `RevocableMemory::state` of the memory that the rings are in
 //! 7. `Session::buffers`
 //! 8. the lock of a buffer: `RevocableMemory::state`, of one at a time; `CachedMemory::mapped` or
 //!    `ImportedMemory::state`, of one at a time, in the former if at all
@@ -34,7 +35,7 @@
 //!
 //! `Notifier::set` is taken last, too. The timer that is waited for with it held takes no lock.
 //!
-//! What a `DmaEngine` has taken, `Worker::moving`, comes before the lock of a buffer, and
+//! What an engine that is hardware has taken, `Worker::moving` or `Worker::state`, comes before the lock of a buffer, and
 //! `Channel::requested` after all of the above, with none of them taken while it is held.
 //!
 //! `Queue::recovery` comes before `Health::announced`, that before `Aftermath::pending`, the lock of

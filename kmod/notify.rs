@@ -166,9 +166,21 @@ pub(crate) struct Notifier {
     failed: Atomic<bool>,
     #[pin]
     timer: HrTimer<Self>,
-    /// Owns a reference to the notifier, until [`Self::stop`].
     #[pin]
-    set: Mutex<Option<ArcHrTimerHandle<Self>>>,
+    set: Mutex<Set>,
+}
+
+/// Whether the timer of a [`Notifier`] is set.
+enum Set {
+    /// It never was.
+    No,
+    /// It was; owns a reference to the notifier.
+    Yes {
+        /// Takes the timer back when it is dropped.
+        _handle: ArcHrTimerHandle<Notifier>,
+    },
+    /// It will not be any more.
+    Never,
 }
 
 impl_has_hr_timer! {
@@ -210,7 +222,7 @@ impl Notifier {
                 untold: Atomic::new(0),
                 failed: Atomic::new(false),
                 timer <- HrTimer::new(),
-                set <- new_mutex!(None),
+                set <- new_mutex!(Set::No),
             }),
             GFP_KERNEL,
         )
@@ -275,12 +287,16 @@ impl Notifier {
 
     fn set_timer(self: &Arc<Self>, microseconds: u32) {
         let mut set = self.set.lock();
+        if matches!(*set, Set::Never) {
+            return;
+        }
         // Dropping a handle takes the timer back, so this comes first.
-        *set = None;
-        *set = Some(
-            self.clone()
+        *set = Set::No;
+        *set = Set::Yes {
+            _handle: self
+                .clone()
                 .start(Delta::from_micros(i64::from(microseconds))),
-        );
+        };
     }
 
     /// Tells that there is something to read, be it a failure.
@@ -326,9 +342,9 @@ impl Notifier {
         self.eventfd.replace(None);
     }
 
-    /// Takes the timer back. Nothing is posted any more that a client could be told of.
+    /// Takes the timer back for good. Who posts after that tells nobody any more.
     pub(crate) fn stop(&self) {
-        *self.set.lock() = None;
+        *self.set.lock() = Set::Never;
     }
 }
 

@@ -301,8 +301,23 @@ impl Queue {
     /// Ends a transfer that has been taken out of all lists, and tells who wanted it.
     ///
     /// Called with none of the locks held that an observer takes.
-    pub(crate) fn end(&self, mut transfer: ListArc<Transfer>, result: Result) {
-        let client = transfer.client().take();
+    pub(crate) fn end(&self, transfer: ListArc<Transfer>, result: Result) {
+        self.settle(&transfer, result);
+        tell(transfer);
+    }
+
+    /// Ends all of a list, as [`Self::end`] does. Who is told of one finds all of them ended.
+    pub(crate) fn end_all(&self, mut transfers: List<Transfer>, result: Result) {
+        for transfer in transfers.iter() {
+            self.settle(&transfer, result);
+        }
+        while let Some(transfer) = transfers.pop_front() {
+            tell(transfer);
+        }
+    }
+
+    /// Counts a transfer that has ended, and gives it its outcome.
+    fn settle(&self, transfer: &Transfer, result: Result) {
         let duration = transfer.submitted().elapsed();
         match result {
             Ok(()) => {
@@ -314,20 +329,8 @@ impl Queue {
             Err(ENODEV) => {}
             Err(_) => self.counters.errors.add(1, Relaxed),
         }
-        trace::end(self.device, &transfer, duration, result);
+        trace::end(self.device, transfer, duration, result);
         transfer.end(result.map(|()| duration));
-        if let Some(Client { place, observer }) = client {
-            // First, so that who is told finds room for another.
-            drop(place);
-            observer.transfer_done();
-        }
-    }
-
-    /// Ends all of a list, as [`Self::end`] does.
-    pub(crate) fn end_all(&self, mut transfers: List<Transfer>, result: Result) {
-        while let Some(transfer) = transfers.pop_front() {
-            self.end(transfer, result);
-        }
     }
 
     /// Takes a transfer of `lane` back that nobody wants any more.
@@ -430,5 +433,14 @@ impl Deref for Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+/// Tells who wanted a transfer that it has ended.
+fn tell(mut transfer: ListArc<Transfer>) {
+    if let Some(Client { place, observer }) = transfer.client().take() {
+        // First, so that who is told finds room for another.
+        drop(place);
+        observer.transfer_done();
     }
 }

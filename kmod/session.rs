@@ -65,8 +65,7 @@ pub(crate) struct Session {
     buffer_bytes: usize,
     account: Arc<Account>,
     /// For `buffer` and `stream_area`.
-    #[pin]
-    charge: Mutex<Option<Charge>>,
+    _charge: Charge,
     /// The buffer, and the rings behind it.
     buffer: Buffer,
     #[pin]
@@ -100,7 +99,7 @@ impl Session {
                 lane: device.queue().lane()?,
                 buffer_bytes,
                 account,
-                charge <- new_mutex!(Some(charge)),
+                _charge: charge,
                 buffer: Buffer::new(device.binding(), area_bytes)?,
                 buffers <- new_mutex!(Buffers::new()),
                 stream_area: Buffer::new(device.binding(), stream::AREA_BYTES)?,
