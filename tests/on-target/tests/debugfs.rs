@@ -11,7 +11,7 @@ use dmacopy_uapi::names::{attribute, debugfs};
 use dmacopy_uapi::ring::{self, Descriptor};
 use hil::Target;
 use kernel_channels::procfs::Summary;
-use on_target::{Errno, PATIENCE, Result, Stalled, software_device, wait_until};
+use on_target::{Errno, PATIENCE, Result, Stalled, WithSoftware, software_device, wait_until};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -117,16 +117,17 @@ fn the_dump_shows_what_is_moving(_: &mut Target) {
     assert_eq!(moving, completed.map(|last| last + 1), "{engine:?}");
 }
 
-/// A device whose transfers can be made to fail, and its files.
-fn software() -> Result<(Device, DebugFiles)> {
+/// A device whose transfers can be made to fail, and its files, as long as the first is there.
+fn software() -> Result<(WithSoftware, Device, DebugFiles)> {
+    let loaded = WithSoftware::new()?;
     let device = software_device()?;
     let debug = DebugFiles::open(&device)?;
-    Ok((device, debug))
+    Ok((loaded, device, debug))
 }
 
 #[hil::test]
 fn as_many_copies_fail_as_were_asked_for(_: &mut Target) {
-    let (device, debug) = software().unwrap();
+    let (_loaded, device, debug) = software().unwrap();
     let session = device.session().unwrap();
     let mut buffer = session.buffer().unwrap();
     buffer.write(0, b"source").unwrap();
@@ -148,7 +149,7 @@ fn as_many_copies_fail_as_were_asked_for(_: &mut Target) {
 
 #[hil::test]
 fn a_descriptor_that_fails_says_so_in_its_own_completion(_: &mut Target) {
-    let (device, debug) = software().unwrap();
+    let (_loaded, device, debug) = software().unwrap();
     let session = device.session().unwrap();
     let mut rings = session.rings().unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
@@ -174,7 +175,7 @@ fn a_descriptor_that_fails_says_so_in_its_own_completion(_: &mut Target) {
 
 #[hil::test]
 fn a_write_that_fails_is_lost_and_the_next_is_not(_: &mut Target) {
-    let (device, debug) = software().unwrap();
+    let (_loaded, device, debug) = software().unwrap();
     let session = device.session().unwrap();
     let fault = debug.fail_next(1).unwrap();
     session.write(b"lost").unwrap();
@@ -189,7 +190,7 @@ fn a_write_that_fails_is_lost_and_the_next_is_not(_: &mut Target) {
 #[hil::test]
 fn a_delay_makes_each_transfer_longer(_: &mut Target) {
     const DELAY: Duration = Duration::from_millis(30);
-    let (device, debug) = software().unwrap();
+    let (_loaded, device, debug) = software().unwrap();
     let session = device.session().unwrap();
     let fault = debug.delay(DELAY).unwrap();
     for _ in 0..2 {
@@ -203,7 +204,7 @@ fn a_delay_makes_each_transfer_longer(_: &mut Target) {
 
 #[hil::test]
 fn a_transfer_that_takes_too_long_stalls_the_engine_and_is_completed(_: &mut Target) {
-    let (device, debug) = software().unwrap();
+    let (_loaded, device, debug) = software().unwrap();
     let session = device.session().unwrap();
     let directory = device.attributes().directory();
     let _restore = directory.restore_later(attribute::TIMEOUT_MS).unwrap();
@@ -220,7 +221,7 @@ fn a_transfer_that_takes_too_long_stalls_the_engine_and_is_completed(_: &mut Tar
 
 #[hil::test]
 fn a_fault_out_of_range_returns_einval(_: &mut Target) {
-    let (_device, debug) = software().unwrap();
+    let (_loaded, _device, debug) = software().unwrap();
     for (file, value) in [
         (debugfs::FAIL_NEXT, "-1"),
         (debugfs::FAIL_NEXT, "4294967296"),

@@ -11,7 +11,9 @@ use dmacopy_uapi::names::{attribute, debugfs, limits, upcall};
 use hil::Target;
 use kernel_channels::sysfs;
 use nix::sys::wait::WaitStatus;
-use on_target::{Errno, Result, software_device, without_admin, writes_as_root_of_a_namespace};
+use on_target::{
+    Errno, Result, WithSoftware, software_device, without_admin, writes_as_root_of_a_namespace,
+};
 
 /// Writes what a file holds already, without the capability, and returns with which error number
 /// it was refused. With it, the same is accepted.
@@ -90,6 +92,7 @@ fn stalling_the_engine_takes_the_capability(_: &mut Target) {
 
 #[hil::test]
 fn having_transfers_fail_takes_the_capability(_: &mut Target) {
+    let _loaded = WithSoftware::new().unwrap();
     let debug = DebugFiles::open(&software_device().unwrap()).unwrap();
     for file in [debugfs::FAIL_NEXT, debugfs::DELAY_US] {
         let refused = without_admin(|| debug.directory().set(file, "1").errno()).unwrap();

@@ -182,6 +182,7 @@ fn a_command_takes_no_more_than_it_says(_: &mut Target) {
     for n in 0..5 {
         it.rings.push(&nop(n)).unwrap();
     }
+    it.rings.publish().unwrap();
     let argument = Submit {
         count: 2,
         ..Submit::default()
