@@ -18,6 +18,8 @@ mod tested;
 mod through_cargo;
 
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use crate::benches::{self, Chosen};
 use crate::cli::Test;
@@ -108,20 +110,35 @@ fn test(
     Ok(())
 }
 
-/// Runs the tests on all benches at the same time.
+/// Runs the tests on all benches, on as many at the same time as this PC has processors: what is
+/// emulated takes one at least, and tests have bounds of time.
 fn on_all(
     run: &on_board::Run<'_>,
     chosen: &[Chosen],
     progress: &Progress,
 ) -> Vec<(String, Result<Counts>)> {
+    let at_a_time = available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        let start = |chosen| scope.spawn(move || run.on(chosen, progress));
-        let threads: Vec<_> = chosen.iter().map(start).collect();
-        let join = |(chosen, thread): (&Chosen, std::thread::ScopedJoinHandle<'_, _>)| {
-            let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            (chosen.name.clone(), result)
+        let work = || {
+            let mut results = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chosen) = chosen.get(index) else {
+                    return results;
+                };
+                results.push((index, (chosen.name.clone(), run.on(chosen, progress))));
+            }
         };
-        chosen.iter().zip(threads).map(join).collect()
+        let threads: Vec<_> = (0..at_a_time.min(chosen.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut results: Vec<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
     })
 }
 
