@@ -40,8 +40,11 @@ struct dmacopy_info {
  * Both ranges lie within their buffer and, if that is the same one, do not overlap. The call
  * returns when the engine has completed the transfer. Errors: EINVAL (a buffer that is none, a
  * range outside of it, an overlap, a length of zero, an unknown flag or a reserved field that
- * is not zero), ETIMEDOUT (the engine has completed nothing for the length of the timeout_ms
- * attribute), ENODEV (the device is gone), EINTR.
+ * is not zero), EBUSY (the session has as many transfers under way as it may), EINTR: the
+ * destination is unchanged. ENOMEM, ETIMEDOUT (the engine has completed nothing for the length
+ * of the timeout_ms attribute), EIO (the engine has failed, or has refused the transfer),
+ * ECANCELED (a signal, and then a DMACOPY_IOCTL_RESET, while the engine had it), ENODEV (the
+ * device is gone): the engine may have done some of it, and does no more.
  */
 struct dmacopy_copy {
 	/* Where to read, in bytes from the start of the buffer. */
@@ -272,8 +275,10 @@ struct dmacopy_completion {
 	__u64 user_data;
 	/*
 	 * 0, or a negative error number: EINVAL (a descriptor that is none, or whose ranges are
-	 * not in their buffers or overlap), ETIMEDOUT (the engine has stalled), ENODEV (the
-	 * device has gone), ENOMEM.
+	 * not in their buffers or overlap), ENOMEM, or, when the engine may have done some of
+	 * it, ETIMEDOUT (the engine has stalled), EIO (it has failed, or has refused the
+	 * transfer) and ENODEV (the device has gone). Not EBUSY: a descriptor that is too many
+	 * stays in the ring.
 	 */
 	__s32 result;
 	/* Zero. */

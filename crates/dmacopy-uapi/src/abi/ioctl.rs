@@ -130,8 +130,11 @@ pub const CAP_DMA_BUF: u64 = 1 << 9;
 /// Both ranges lie within their buffer and, if that is the same one, do not overlap. The call
 /// returns when the engine has completed the transfer. Errors: `EINVAL` (a buffer that is none, a
 /// range outside of it, an overlap, a length of zero, an unknown flag or a reserved field that is
-/// not zero), `ETIMEDOUT` (the engine has
-/// completed nothing for the length of the `timeout_ms` attribute), `ENODEV` (the device is gone), `EINTR`.
+/// not zero), `EBUSY` (the session has as many transfers under way as it may), `EINTR`: the
+/// destination is unchanged. `ENOMEM`, `ETIMEDOUT` (the engine has completed nothing for the length
+/// of the `timeout_ms` attribute), `EIO` (the engine has failed, or has refused the transfer),
+/// `ECANCELED` (a signal, and then a [`RESET`], while the engine had it), `ENODEV` (the device is
+/// gone): the engine may have done some of it, and does no more.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
 )]

@@ -84,8 +84,9 @@ pub struct Completion {
     /// The descriptor's.
     pub user_data: u64,
     /// 0, or a negative error number: `EINVAL` (a descriptor that is none, or whose ranges are not in
-    /// their buffers or overlap), `ETIMEDOUT` (the engine has stalled), `ENODEV` (the device has gone),
-    /// `ENOMEM`.
+    /// their buffers or overlap), `ENOMEM`, or, when the engine may have done some of it,
+    /// `ETIMEDOUT` (the engine has stalled), `EIO` (it has failed, or has refused the transfer) and
+    /// `ENODEV` (the device has gone). Not `EBUSY`: a descriptor that is too many stays in the ring.
     pub result: i32,
     /// Zero.
     pub flags: u32,
