@@ -36,7 +36,6 @@ mod limits;
 mod mmap;
 mod netlink;
 mod notify;
-#[allow(dead_code, reason = "for engines that are hardware")]
 mod pieces;
 mod procfs;
 mod queue;

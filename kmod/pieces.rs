@@ -2,10 +2,7 @@
 
 //! A transfer as an engine sees it that is hardware: pieces, by the addresses of the device.
 
-use core::{
-    cmp::min,
-    iter::FusedIterator, //
-};
+use core::cmp::min;
 
 use kernel::prelude::*;
 
@@ -26,13 +23,6 @@ pub(crate) struct Piece {
     pub(crate) destination: u64,
     /// How many bytes, at least one.
     pub(crate) length: usize,
-}
-
-/// The pieces of a transfer, in order; see [`Request::pieces`].
-pub(crate) struct Pieces<'a> {
-    request: &'a Request,
-    max_bytes: usize,
-    done: usize,
 }
 
 impl Request {
@@ -67,33 +57,4 @@ impl Request {
             length,
         })
     }
-
-    /// What is to be moved, in pieces of at most `max_bytes` bytes.
-    ///
-    /// An error is the last item: the buffer is gone, or has never got its memory.
-    pub(crate) fn pieces(&self, max_bytes: usize) -> Pieces<'_> {
-        Pieces {
-            request: self,
-            max_bytes,
-            done: 0,
-        }
-    }
 }
-
-impl Iterator for Pieces<'_> {
-    type Item = Result<Piece>;
-
-    fn next(&mut self) -> Option<Result<Piece>> {
-        if self.done >= self.request.length {
-            return None;
-        }
-        let piece = self.request.piece(self.done, self.max_bytes);
-        self.done = match piece {
-            Ok(piece) => self.done + piece.length,
-            Err(_) => self.request.length,
-        };
-        Some(piece)
-    }
-}
-
-impl FusedIterator for Pieces<'_> {}
