@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/vmalloc.h`](srctree/include/linux/vmalloc.h)
 
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 
 use kernel::{
     alloc::allocator::Vmalloc,
@@ -129,35 +132,38 @@ impl Pages {
         Ok(())
     }
 
-    /// The pages that are mapped to `area`.
+    /// The pages that are mapped to `area`, as [`Arc::into_raw`] has returned them.
     ///
     /// # Safety
     ///
-    /// `area` must be one that [`Self::map`] has set up or a copy of such, and not be closed
-    /// during `'a`.
-    unsafe fn of<'a>(area: *mut bindings::vm_area_struct) -> &'a Self {
-        // SAFETY: The caller promises that the area is valid, and `map` has put a reference there.
-        unsafe { &*(*area).vm_private_data.cast::<Self>() }
+    /// `area` must be one that [`Self::map`] has set up or a copy of such, and not have been closed.
+    unsafe fn of(area: *mut bindings::vm_area_struct) -> *const Self {
+        // SAFETY: The caller promises that the area is valid.
+        unsafe { (*area).vm_private_data }.cast_const().cast()
     }
 
     /// # Safety
     ///
     /// As for [`Self::of`]; `area` must be a copy that has no reference of its own yet.
     unsafe extern "C" fn open(area: *mut bindings::vm_area_struct) {
-        // SAFETY: As promised by the caller. What the area was copied from has a reference, and still
-        // exists.
-        let pages = unsafe { Arc::from_raw(Self::of(area)) };
+        // SAFETY: As promised by the caller.
+        let pages = unsafe { Self::of(area) };
+        // SAFETY: `map` has put there what `into_raw` returned. What the area was copied from has a
+        // reference, and still exists; it is not given up here.
+        let pages = ManuallyDrop::new(unsafe { Arc::from_raw(pages) });
         // One for each of the two.
-        core::mem::forget(pages.clone());
-        core::mem::forget(pages);
+        let _ = Arc::clone(&pages).into_raw();
     }
 
     /// # Safety
     ///
     /// As for [`Self::of`]; the area's reference is given up.
     unsafe extern "C" fn close(area: *mut bindings::vm_area_struct) {
-        // SAFETY: As promised by the caller; the reference is that of `map` or `open`.
-        drop(unsafe { Arc::from_raw(Self::of(area)) });
+        // SAFETY: As promised by the caller.
+        let pages = unsafe { Self::of(area) };
+        // SAFETY: `map` has put there what `into_raw` returned; the reference is that of `map` or
+        // `open`.
+        drop(unsafe { Arc::from_raw(pages) });
     }
 
     /// # Safety
@@ -168,6 +174,8 @@ impl Pages {
         let place = unsafe { &(*fault).__bindgen_anon_1 };
         // SAFETY: The area of a fault is there until it has been handled.
         let pages = unsafe { Self::of(place.vma) };
+        // SAFETY: The area has a reference to the pages until then.
+        let pages = unsafe { &*pages };
         let Some(page) = pages.page(place.pgoff) else {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
