@@ -196,12 +196,14 @@ impl Buffer {
         Ok(Segment { address, length })
     }
 
-    /// Calls `f` with the memory, for the processor to access `range` of it in the engine's place:
-    /// what the device has written is seen, and so will it see what `f` writes.
+    /// Calls `f` with the memory, for the processor to access it in the engine's place: what the
+    /// device has written is seen, and so will it see what `f` writes. `f` reads nothing but `read`
+    /// and writes nothing but `written`. What is in neither stays with whoever has it, but of an
+    /// import, which is passed as a whole.
     fn access<R>(
         &self,
-        range: Range<usize>,
-        is_written: bool,
+        read: Option<Range<usize>>,
+        written: Option<Range<usize>>,
         f: impl FnOnce(&Window<'_>) -> Result<R>,
     ) -> Result<R> {
         let numbered = match self {
@@ -210,14 +212,20 @@ impl Buffer {
         };
         match numbered.memory() {
             Memory::Cached(memory) => {
-                memory.pass(range.clone(), DataDirection::FromDevice, Side::Cpu)?;
+                // Of what is written, too: the first and the last line of the cache hold more.
+                for range in Iterator::chain(read.into_iter(), written.clone()) {
+                    memory.pass(range, DataDirection::FromDevice, Side::Cpu)?;
+                }
                 let value = f(&memory.window())?;
-                if is_written {
+                if let Some(range) = written {
                     memory.pass(range, DataDirection::ToDevice, Side::Device)?;
                 }
                 Ok(value)
             }
-            Memory::Imported(memory) if is_written => memory.access(DataDirection::ToDevice, f),
+            // Likewise: `ToDevice` alone would leave stale lines around what is written.
+            Memory::Imported(memory) if written.is_some() => {
+                memory.access(DataDirection::Bidirectional, f)
+            }
             Memory::Imported(memory) => memory.access(DataDirection::FromDevice, f),
         }
     }
@@ -310,21 +318,22 @@ impl Request {
                 pattern.rotate_left(done % 8);
                 let start = to.start;
                 self.buffer
-                    .access(to, true, |memory| memory.fill(start, length, pattern))
+                    .access(None, Some(to), |memory| memory.fill(start, length, pattern))
             }
             Source::Offset(offset) => {
                 let (from, start) = (range(offset)?, to.start);
+                let place = from.start;
                 // One access to both: the memory is the same.
-                let both = from.start.min(to.start)..from.end.max(to.end);
-                self.buffer.access(both, true, |memory| {
-                    memory.copy(from.start, memory, start, length)
+                self.buffer.access(Some(from), Some(to), |memory| {
+                    memory.copy(place, memory, start, length)
                 })
             }
             Source::Buffer(ref buffer, offset) => {
                 let (from, start) = (range(offset)?, to.start);
-                buffer.access(from.clone(), false, |source| {
-                    self.buffer.access(to, true, |destination| {
-                        source.copy(from.start, destination, start, length)
+                let place = from.start;
+                buffer.access(Some(from), None, |source| {
+                    self.buffer.access(None, Some(to), |destination| {
+                        source.copy(place, destination, start, length)
                     })
                 })
             }
