@@ -218,17 +218,23 @@ impl Session {
         if bytes > MAX_BUFFER_BYTES {
             return Err(EINVAL);
         }
-        let make = || Buffer::cached(self.device().binding(), bytes);
+        let make = || {
+            let charge = self.account().charge(bytes)?;
+            Buffer::cached(self.device().binding(), bytes, charge)
+        };
         self.buffers().lock().add(make)
     }
 
     /// Makes the memory of a dma-buf a buffer and returns its number and its size.
     pub(crate) fn import_buffer(&self, fd: i32) -> Result<(u8, u64)> {
         let dma_buf = DmaBuf::open(fd)?;
+        let bytes = dma_buf.bytes();
+        let make = || {
+            let charge = self.account().charge(bytes)?;
+            Buffer::imported(self.device().binding(), dma_buf, charge)
+        };
         // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-        let bytes = dma_buf.bytes() as u64;
-        let make = || Buffer::imported(self.device().binding(), dma_buf);
-        Ok((self.buffers().lock().add(make)?, bytes))
+        Ok((self.buffers().lock().add(make)?, bytes as u64))
     }
 
     /// Gives a buffer up; transfers that use it are still completed.

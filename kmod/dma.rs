@@ -21,6 +21,7 @@ use kernel::{
 };
 
 use crate::{
+    limits::Charge,
     sys::{
         binding::Binding,
         cached::CachedMemory,
@@ -116,15 +117,19 @@ impl Buffer {
         Ok(Self::Coherent(memory))
     }
 
-    /// A cached buffer of `bytes` bytes, in whole pages.
-    pub(crate) fn cached(binding: &Arc<Binding>, bytes: usize) -> Result<Self> {
-        let memory = Memory::Cached(CachedMemory::new(binding, bytes)?);
+    /// A cached buffer of `bytes` bytes, in whole pages. Its memory keeps `charge`, whoever has it.
+    pub(crate) fn cached(binding: &Arc<Binding>, bytes: usize, charge: Charge) -> Result<Self> {
+        let memory = Memory::Cached(CachedMemory::new(binding, bytes, charge)?);
         Ok(Self::Numbered(Numbered::new(memory)?))
     }
 
-    /// The memory of a dma-buf.
-    pub(crate) fn imported(binding: &Arc<Binding>, dma_buf: DmaBuf) -> Result<Self> {
-        let memory = Memory::Imported(ImportedMemory::new(binding, dma_buf)?);
+    /// The memory of a dma-buf, which is charged for as long as the device has it.
+    pub(crate) fn imported(
+        binding: &Arc<Binding>,
+        dma_buf: DmaBuf,
+        charge: Charge,
+    ) -> Result<Self> {
+        let memory = Memory::Imported(ImportedMemory::new(binding, dma_buf, charge)?);
         Ok(Self::Numbered(Numbered::new(memory)?))
     }
 

@@ -24,6 +24,7 @@ use super::{
     },
     window::Window, //
 };
+use crate::limits::Charge;
 
 /// Zeroed pages, mapped for a device until [`Self::revoke`].
 ///
@@ -41,9 +42,9 @@ pub(crate) struct CachedMemory {
 }
 
 impl CachedMemory {
-    /// Memory of `bytes` bytes, in whole pages, for the device of `binding`.
-    pub(crate) fn new(binding: &Arc<Binding>, bytes: usize) -> Result<Arc<Self>> {
-        let pages = Pages::new(bytes)?;
+    /// Memory of `bytes` bytes, in whole pages, for the device of `binding`. The pages keep `charge`.
+    pub(crate) fn new(binding: &Arc<Binding>, bytes: usize, charge: Charge) -> Result<Arc<Self>> {
+        let pages = Pages::new(bytes, charge)?;
         let this = Arc::pin_init(
             pin_init!(Self {
                 pages,

@@ -23,6 +23,7 @@ use super::{
     compat::flags,
     window::Window, //
 };
+use crate::limits::Charge;
 
 /// Zeroed pages.
 ///
@@ -37,9 +38,11 @@ pub(crate) struct Pages {
     start: NonNull<u8>,
     bytes: usize,
     capacity: usize,
+    /// Given back after the memory, when the last of its users has gone.
+    _charge: Charge,
 }
 
-// SAFETY: This is memory without a thread of its own.
+// SAFETY: This is memory without a thread of its own, and a charge, which is `Send`.
 unsafe impl Send for Pages {}
 // SAFETY: Its contents are accessed by way of `Window` only, which is made for that.
 unsafe impl Sync for Pages {}
@@ -53,8 +56,9 @@ impl Pages {
         ..pin_init::zeroed()
     };
 
-    /// `bytes` bytes, in whole pages. The memory cgroup of the caller pays for them.
-    pub(crate) fn new(bytes: usize) -> Result<Arc<Self>> {
+    /// `bytes` bytes, in whole pages, which are charged for by `charge` until they are freed. The
+    /// memory cgroup of the caller pays for them, too.
+    pub(crate) fn new(bytes: usize, charge: Charge) -> Result<Arc<Self>> {
         if bytes == 0 || bytes % PAGE_SIZE != 0 {
             return Err(EINVAL);
         }
@@ -65,6 +69,7 @@ impl Pages {
             start: NonNull::new(start).ok_or(ENOMEM)?,
             bytes,
             capacity,
+            _charge: charge,
         };
         Ok(Arc::new(this, GFP_KERNEL)?)
     }

@@ -38,6 +38,7 @@ use super::{
     },
     DmaBuf, //
 };
+use crate::limits::Charge;
 
 /// The memory of a dma-buf, mapped for a device until [`Self::revoke`].
 ///
@@ -72,16 +73,22 @@ struct Attached {
     table: NonNull<bindings::sg_table>,
     segments: Segments,
     start: Option<NonNull<u8>>,
+    /// Given back when all of it is given up.
+    _charge: Charge,
 }
 
 // SAFETY: An attachment can be used and given up on any thread.
 unsafe impl Send for Attached {}
 
 impl ImportedMemory {
-    /// Attaches `dma_buf` to the device of `binding`.
+    /// Attaches `dma_buf` to the device of `binding`, and keeps `charge` until it is detached.
     ///
     /// The device sees what has been written to it until now.
-    pub(crate) fn new(binding: &Arc<Binding>, dma_buf: DmaBuf) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        binding: &Arc<Binding>,
+        dma_buf: DmaBuf,
+        charge: Charge,
+    ) -> Result<Arc<Self>> {
         let bytes = dma_buf.bytes();
         // INVARIANT: Nothing is attached, and no access under way.
         let this = Arc::pin_init(
@@ -98,7 +105,7 @@ impl ImportedMemory {
         )?;
         let device = binding.hold().ok_or(ENODEV)?;
         // INVARIANT: The device is that of the binding, and bound.
-        let attached = Attached::new(dma_buf, &device)?;
+        let attached = Attached::new(dma_buf, &device, charge)?;
         drop(device);
         this.state.lock().attached = Some(attached);
         // An exporter may have told us that we see what is there only after this.
@@ -213,7 +220,7 @@ impl Drop for Access<'_> {
 }
 
 impl Attached {
-    fn new(dma_buf: DmaBuf, device: &device::Device<Bound>) -> Result<Self> {
+    fn new(dma_buf: DmaBuf, device: &device::Device<Bound>, charge: Charge) -> Result<Self> {
         // SAFETY: The dma-buf is valid, since it is owned, and so is the device, since it is borrowed.
         let attachment = from_err_ptr(unsafe {
             bindings::dma_buf_attach(dma_buf.as_ptr(), raw_device(device))
@@ -243,6 +250,7 @@ impl Attached {
             table: NonNull::new(table).ok_or(EINVAL)?,
             segments: segments.unwrap_or_default(),
             start: None,
+            _charge: charge,
         };
         if !is_known {
             this.detach();

@@ -9,6 +9,8 @@ use dmacopy_client::{Device, Session};
 use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::ring::{self, Descriptor};
 use hil::Target;
+use kernel_channels::mmap::dma_buf::DmaBuf;
+use kernel_channels::mmap::memfd::MemFd;
 use kernel_channels::{Interest, Restore, sysfs};
 use nix::sys::signal::Signal;
 use on_target::{
@@ -40,6 +42,17 @@ fn session_bytes(device: &Device) -> Result<u64> {
     let entries = u32::try_from(attributes.ring_entries()?)?;
     let rings = u64::try_from(ring::bytes(entries))?;
     Ok(attributes.buffer_bytes()? + rings.next_multiple_of(page_bytes()?) + STREAM_BYTES)
+}
+
+/// What a buffer has of its own in these tests, in bytes.
+const BUFFER_BYTES: u64 = 64 << 10;
+const BUFFER_LENGTH: usize = BUFFER_BYTES as usize;
+
+/// A session that can have one such buffer.
+fn session_with_room(device: &Device) -> Result<(Session, Restore)> {
+    let bytes = session_bytes(device)? + BUFFER_BYTES;
+    let limited = limited(&limits_of(device)?, limits::SESSION_BYTES, bytes)?;
+    Ok((device.session()?, limited))
 }
 
 /// The session can do all that sessions do.
@@ -129,6 +142,105 @@ fn sessions_with_too_much_memory_together_return_enomem_and_go_on(_: &mut Target
     );
     works(&device.session().unwrap());
     works(&other);
+}
+
+#[hil::test]
+fn a_buffer_is_charged_until_it_is_given_up(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limits = limits_of(&device).unwrap();
+    let used = || limits.number(limits::USED_BYTES).unwrap();
+    let (session, _limited) = session_with_room(&device).unwrap();
+    let before = used();
+    let page = page_bytes().unwrap();
+    let too_much = session.create_buffer(BUFFER_BYTES + page);
+    assert_eq!(too_much.errno(), Some(libc::ENOMEM));
+    assert_eq!(used(), before);
+    for _ in 0..3 {
+        let number = session.create_buffer(BUFFER_BYTES).unwrap();
+        assert_eq!(used(), before + BUFFER_BYTES);
+        assert_eq!(session.create_buffer(page).errno(), Some(libc::ENOMEM));
+        works(&session);
+        session.free_buffer(number).unwrap();
+        assert_eq!(used(), before);
+    }
+}
+
+#[hil::test]
+fn memory_is_charged_for_as_long_as_anybody_has_it(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limits = limits_of(&device).unwrap();
+    let used = || limits.number(limits::USED_BYTES).unwrap();
+    let without = used();
+    let (session, _limited) = session_with_room(&device).unwrap();
+    let before = used();
+    let number = session.create_buffer(BUFFER_BYTES).unwrap();
+    let mapping = session.map_buffer(number, BUFFER_LENGTH).unwrap();
+    let dma_buf = session.export_buffer(number).unwrap();
+    session.free_buffer(number).unwrap();
+    let is_charged = || {
+        let refused = session.create_buffer(BUFFER_BYTES);
+        assert_eq!(refused.errno(), Some(libc::ENOMEM));
+        assert_eq!(used(), before + BUFFER_BYTES);
+    };
+    is_charged();
+    drop(dma_buf);
+    is_charged();
+    drop(mapping);
+    assert_eq!(used(), before);
+
+    let number = session.create_buffer(BUFFER_BYTES).unwrap();
+    let dma_buf = session.export_buffer(number).unwrap();
+    session.free_buffer(number).unwrap();
+    is_charged();
+    let mapping = dma_buf.map(0, BUFFER_LENGTH).unwrap();
+    drop(dma_buf);
+    is_charged();
+    // Also when the session is no more.
+    drop(session);
+    assert_eq!(used(), without + BUFFER_BYTES);
+    drop(mapping);
+    assert_eq!(used(), without);
+}
+
+#[hil::test]
+fn an_import_is_charged_until_it_is_detached(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limits = limits_of(&device).unwrap();
+    let used = || limits.number(limits::USED_BYTES).unwrap();
+    let without = used();
+    let memory = MemFd::new(2 * BUFFER_BYTES).unwrap();
+    let large = DmaBuf::of(&memory, 0, 2 * BUFFER_BYTES).unwrap();
+    let small = DmaBuf::of(&memory, 0, BUFFER_BYTES).unwrap();
+    let (session, _limited) = session_with_room(&device).unwrap();
+    let before = used();
+    let no_memory = Some(libc::ENOMEM);
+    assert_eq!(session.import_buffer(&large).errno(), no_memory);
+    assert_eq!(used(), before);
+    for _ in 0..3 {
+        let (number, _) = session.import_buffer(&small).unwrap();
+        assert_eq!(used(), before + BUFFER_BYTES);
+        // The device has it once more, whosever memory it is.
+        assert_eq!(session.import_buffer(&small).errno(), no_memory);
+        session.free_buffer(number).unwrap();
+        assert_eq!(used(), before);
+    }
+    session.import_buffer(&small).unwrap();
+    drop(session);
+    assert_eq!(used(), without);
+}
+
+#[hil::test]
+fn buffers_of_all_sessions_together_are_limited(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limits = limits_of(&device).unwrap();
+    let (one, other) = (device.session().unwrap(), device.session().unwrap());
+    let before = limits.number(limits::USED_BYTES).unwrap();
+    let _limited = limited(&limits, limits::DEVICE_BYTES, before + BUFFER_BYTES).unwrap();
+    let number = one.create_buffer(BUFFER_BYTES).unwrap();
+    let refused = other.create_buffer(page_bytes().unwrap());
+    assert_eq!(refused.errno(), Some(libc::ENOMEM));
+    one.free_buffer(number).unwrap();
+    other.create_buffer(BUFFER_BYTES).unwrap();
 }
 
 #[hil::test]
