@@ -233,8 +233,16 @@ impl Session {
             let charge = self.account().charge(bytes)?;
             Buffer::imported(self.device().binding(), dma_buf, charge)
         };
+        let number = self.buffers().lock().add(make)?;
+        // The device has it, and would lose it, from now on. With nothing locked: whoever else has
+        // the dma-buf can make us wait.
+        let settled = self.numbered(number).and_then(|buffer| buffer.settle());
+        settled.inspect_err(|_| {
+            // It is not there any more only when another thread has guessed its number.
+            let _ = self.free_buffer(number);
+        })?;
         // CAST: `usize` is at most 64 bits wide on all architectures of Linux.
-        Ok((self.buffers().lock().add(make)?, bytes as u64))
+        Ok((number, bytes as u64))
     }
 
     /// Gives a buffer up; transfers that use it are still completed.

@@ -133,6 +133,17 @@ impl Buffer {
         Ok(Self::Numbered(Numbered::new(memory)?))
     }
 
+    /// What a new buffer still needs, with no lock held: it may take long.
+    pub(crate) fn settle(&self) -> Result {
+        match self {
+            Self::Numbered(numbered) => match numbered.memory() {
+                Memory::Imported(memory) => memory.settle(),
+                Memory::Cached(_) => Ok(()),
+            },
+            Self::Coherent(_) => Ok(()),
+        }
+    }
+
     /// The coherent memory, if it is that.
     fn coherent(&self) -> Result<&Arc<RevocableMemory>> {
         match self {

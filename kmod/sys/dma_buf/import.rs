@@ -83,7 +83,7 @@ unsafe impl Send for Attached {}
 impl ImportedMemory {
     /// Attaches `dma_buf` to the device of `binding`, and keeps `charge` until it is detached.
     ///
-    /// The device sees what has been written to it until now.
+    /// The device sees what has been written to it until [`Self::settle`].
     pub(crate) fn new(
         binding: &Arc<Binding>,
         dma_buf: DmaBuf,
@@ -108,10 +108,15 @@ impl ImportedMemory {
         let attached = Attached::new(dma_buf, &device, charge)?;
         drop(device);
         this.state.lock().attached = Some(attached);
-        // An exporter may have told us that we see what is there only after this.
-        this.pass(DataDirection::ToDevice, Side::Cpu)?;
-        this.pass(DataDirection::ToDevice, Side::Device)?;
         Ok(this)
+    }
+
+    /// Has the exporter pass what is there, once, to both sides. As to how long that takes, see
+    /// [`Self::pass`].
+    pub(crate) fn settle(&self) -> Result {
+        // An exporter may have told us that we see what is there only after this.
+        self.pass(DataDirection::ToDevice, Side::Cpu)?;
+        self.pass(DataDirection::ToDevice, Side::Device)
     }
 
     /// The size of the memory, in bytes.
@@ -135,6 +140,10 @@ impl ImportedMemory {
     }
 
     /// Passes all of the memory to a side; `direction` says who writes.
+    ///
+    /// To the processor, it may take as long as others like: until the fences of the dma-buf, which
+    /// any program can add, are signaled, or the caller gets a signal. So only a program waits for
+    /// it, with no lock held that others need.
     #[doc(alias = "dma_buf_begin_cpu_access")]
     #[doc(alias = "dma_buf_end_cpu_access")]
     pub(crate) fn pass(&self, direction: DataDirection, to: Side) -> Result {
@@ -151,15 +160,41 @@ impl ImportedMemory {
         })
     }
 
+    /// Passes all of the memory to the processor, without a wait for fences: `EIO` if there are any.
+    #[doc(alias = "dma_resv_test_signaled")]
+    fn pass_at_once(&self, direction: DataDirection) -> Result {
+        let dma_buf = self.dma_buf()?;
+        let raw = dma_buf.as_ptr();
+        // SAFETY: The dma-buf is valid, since it is borrowed. Neither of these ever changes.
+        let (reservation, operations) = unsafe { ((*raw).resv, (*raw).ops) };
+        // Who reads waits for those who write, and who writes, for those who read, too.
+        let usage = match direction {
+            DataDirection::FromDevice => bindings::dma_resv_usage_DMA_RESV_USAGE_WRITE,
+            _ => bindings::dma_resv_usage_DMA_RESV_USAGE_READ,
+        };
+        // SAFETY: A dma-buf has a reservation object as long as it is there.
+        if !unsafe { bindings::dma_resv_test_signaled(reservation, usage) } {
+            return Err(EIO);
+        }
+        // What `dma_buf_begin_cpu_access` does before it waits. A fence that is added from now on is
+        // that of a program that does not care.
+        // SAFETY: The operations of a dma-buf are valid as long as it is there.
+        match unsafe { (*operations).begin_cpu_access } {
+            // SAFETY: The dma-buf is valid, since it is borrowed, and no lock of its is held.
+            Some(begin) => to_result(unsafe { begin(raw, direction.into()) }),
+            None => Ok(()),
+        }
+    }
+
     /// Calls `f` with the memory, which is passed to the processor meanwhile, and not revoked;
-    /// `direction` says what it is for.
+    /// `direction` says what it is for. `EIO` if others have not yet done with it what they announced.
     pub(crate) fn access<R>(
         &self,
         direction: DataDirection,
         f: impl FnOnce(&Window<'_>) -> Result<R>,
     ) -> Result<R> {
         let access = self.begin()?;
-        self.pass(direction, Side::Cpu)?;
+        self.pass_at_once(direction)?;
         // SAFETY: `begin` has mapped as many bytes there. They stay as long as `access` does, by the
         // type invariants, and nobody takes a reference to them.
         let result = f(&unsafe { Window::new(access.start, self.bytes) });
