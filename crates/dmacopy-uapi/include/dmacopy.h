@@ -152,8 +152,9 @@ struct dmacopy_create_buffer {
  *
  * The dma-buf is attached to the device and kept until the buffer is given up, the file is
  * closed or the device goes. It is mapped by its own file, not by the session's. Errors: EBADF,
- * EINVAL (not a dma-buf, a flag, or a field that is not zero), ENOSPC (the session has
- * DMACOPY_MAX_BUFFERS), what the exporter returns, ENOMEM, ENODEV.
+ * EACCES (not open for reading and writing), EINVAL (not a dma-buf, a flag, or a field that is
+ * not zero), ENOSPC (the session has DMACOPY_MAX_BUFFERS), what the exporter returns, ENOMEM,
+ * ENODEV.
  */
 struct dmacopy_import_buffer {
 	/* The file descriptor of the dma-buf. */

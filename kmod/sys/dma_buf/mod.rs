@@ -12,7 +12,10 @@ use core::ptr::NonNull;
 use kernel::{
     bindings,
     error::from_err_ptr,
-    fs::File,
+    fs::{
+        file::flags,
+        File, //
+    },
     prelude::*,
     sync::aref::ARef, //
 };
@@ -33,13 +36,20 @@ unsafe impl Send for DmaBuf {}
 unsafe impl Sync for DmaBuf {}
 
 impl DmaBuf {
-    /// The dma-buf that the calling process has open as `fd`.
+    /// The dma-buf that the calling process has open as `fd`, for reading and writing; `EACCES` if it
+    /// is not open for both.
     #[doc(alias = "dma_buf_get")]
     pub(crate) fn open(fd: i32) -> Result<Self> {
         // SAFETY: Any number may be asked for.
         let raw = from_err_ptr(unsafe { bindings::dma_buf_get(fd) })?;
         // INVARIANT: `dma_buf_get` returns a reference.
-        Ok(Self(NonNull::new(raw).ok_or(EINVAL)?))
+        let this = Self(NonNull::new(raw).ok_or(EINVAL)?);
+        // SAFETY: The pointer is valid. A dma-buf has a file, whose position nobody is using.
+        let file = unsafe { File::from_raw_file((*raw).file) };
+        if file.flags() & flags::O_ACCMODE != flags::O_RDWR {
+            return Err(EACCES);
+        }
+        Ok(this)
     }
 
     /// The size in bytes.

@@ -261,9 +261,9 @@ const _: () = assert!(core::mem::size_of::<CreateBuffer>() == 16);
 /// The memory of a dma-buf as a buffer, the argument of [`IMPORT_BUFFER`].
 ///
 /// The dma-buf is attached to the device and kept until the buffer is given up, the file is closed or
-/// the device goes. It is mapped by its own file, not by the session's. Errors: `EBADF`, `EINVAL`
-/// (not a dma-buf, a flag, or a field that is not zero), `ENOSPC` (the session has
-/// [`MAX_BUFFERS`]), what the exporter returns, `ENOMEM`, `ENODEV`.
+/// the device goes. It is mapped by its own file, not by the session's. Errors: `EBADF`, `EACCES`
+/// (not open for reading and writing), `EINVAL` (not a dma-buf, a flag, or a field that is not
+/// zero), `ENOSPC` (the session has [`MAX_BUFFERS`]), what the exporter returns, `ENOMEM`, `ENODEV`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
 )]
