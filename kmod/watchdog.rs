@@ -296,10 +296,8 @@ impl Queue {
             let inner = &mut *guard;
             inner.resetting = false;
             inner.has_fault = false;
-            if inner.engine.is_none() {
-                // It has been closed meanwhile. Who does that ends what the engine has forgotten.
-                return None;
-            }
+            // Without one it has been closed meanwhile: who does that ends what has been forgotten.
+            inner.engine.as_ref()?;
             let first = inner.moving.iter().next();
             let sequence = first.map_or(inner.last_submitted, |first| first.sequence());
             if result.is_err() {
