@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dmacopy_client::{Descriptor, Device, RingCompletion, Rings, Session};
 use dmacopy_uapi::names::{field, tracepoint};
@@ -235,6 +235,39 @@ fn what_is_no_descriptor_is_completed_with_einval_and_harms_no_other(_: &mut Tar
 }
 
 #[hil::test]
+fn what_is_no_nop_is_refused_although_there_is_nothing_to_wait_for(_: &mut Target) {
+    let (_device, session, mut rings) = rings().unwrap();
+    let good = nop(7);
+    let bad = [
+        Descriptor { flags: 1, ..good },
+        Descriptor { length: 1, ..good },
+        Descriptor { source: 1, ..good },
+        Descriptor {
+            source_buffer: 1,
+            ..good
+        },
+        Descriptor {
+            destination: 1,
+            ..good
+        },
+        Descriptor {
+            destination_buffer: 1,
+            ..good
+        },
+    ];
+    for bad in bad {
+        // Alone, and behind one that is none: the driver has come as far by another way.
+        for batch in [vec![bad], vec![good, bad]] {
+            push_all(&mut rings, &batch).unwrap();
+            let count = u32::try_from(batch.len()).unwrap();
+            assert_eq!(rings.submit(&session, count).unwrap(), count);
+            let last = pop_all(&mut rings).unwrap().pop();
+            assert_eq!(last, Some((7, Some(libc::EINVAL))), "{bad:?}");
+        }
+    }
+}
+
+#[hil::test]
 fn indices_that_are_none_are_refused_and_the_session_goes_on(_: &mut Target) {
     let (_device, session, mut rings) = rings().unwrap();
     let entries = rings.entries();
@@ -349,7 +382,10 @@ fn a_session_that_is_closed_with_descriptors_under_way_holds_up_nobody(_: &mut T
     let sessions = device.attributes().sessions().unwrap();
     // Not by the mapping alone.
     drop(rings);
+    let begun = Instant::now();
     drop(session);
+    let taken = begun.elapsed();
+    assert!(taken < SOON, "{taken:?}");
     assert_eq!(device.attributes().sessions().unwrap(), sessions - 1);
     drop(stall);
     let next = device.session().unwrap();
