@@ -200,7 +200,7 @@ pub const fn check(
         return Err(Refusal::Undefined);
     }
     if opcode == NOP {
-        return if length == 0 && source == 0 && destination == 0 && destination_buffer == 0 {
+        return if is_nop(descriptor) {
             Ok(Work::Nop)
         } else {
             Err(Refusal::Undefined)
