@@ -44,18 +44,33 @@ pub enum Action {
 }
 
 impl Action {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "add" => Self::Add,
-            "remove" => Self::Remove,
-            "change" => Self::Change,
-            "move" => Self::Move,
-            "online" => Self::Online,
-            "offline" => Self::Offline,
-            "bind" => Self::Bind,
-            "unbind" => Self::Unbind,
-            _ => return None,
-        })
+    const ALL: [Self; 8] = [
+        Self::Add,
+        Self::Remove,
+        Self::Change,
+        Self::Move,
+        Self::Online,
+        Self::Offline,
+        Self::Bind,
+        Self::Unbind,
+    ];
+
+    /// The kernel's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Change => "change",
+            Self::Move => "move",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Bind => "bind",
+            Self::Unbind => "unbind",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.word() == word)
     }
 }
 
@@ -164,6 +179,17 @@ mod tests {
         let event = Event::parse(message.as_bytes()).unwrap();
         assert_eq!(event.variables["EMPTY"], "");
         assert_eq!(event.variables["MODALIAS"], "of:Na=b");
+    }
+
+    #[test]
+    fn each_word_of_the_kernel_is_an_action_of_its_own() {
+        let kernels = "add remove change move online offline bind unbind";
+        for word in kernels.split(' ') {
+            let message = CHANGE.replace("change", word);
+            let event = Event::parse(message.as_bytes()).unwrap();
+            assert_eq!(event.action.word(), word);
+        }
+        assert_eq!(kernels.split(' ').count(), Action::ALL.len());
     }
 
     #[test]
