@@ -4,22 +4,76 @@
 
 use std::process::ExitCode;
 
-/// A room failed, or the command could not be carried out.
-pub(crate) const FAILED: u8 = 1;
+/// The exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All went well, and what was looked at is as it should be.
+    Ok = 0,
+    /// A room failed, something is not as it should be, or the command could not be carried out.
+    Failed = 1,
+    /// Wrong usage. The command-line parser exits with it, too.
+    Usage = 2,
+    /// There is no such dmacopy device.
+    NoDevice = 3,
+}
 
-// 2 is clap's, for wrong usage.
+/// The table of exit codes, for `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  ok
+  1  something failed, or is not as it should be
+  2  wrong usage
+  3  there is no such dmacopy device";
 
-/// There is no dmacopy device.
-pub(crate) const NO_DEVICE: u8 = 3;
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // CAST: the enum is `repr(u8)`.
+        Self::from(exit as u8)
+    }
+}
+
+/// What a command cannot begin with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The words of the command line cannot be meant together.
+    #[error("{0}")]
+    Usage(String),
+    /// No device is the one that was asked for.
+    #[error("{0}")]
+    NoDevice(String),
+}
+
+/// What a command ends with: whether all is well, or why it could not be carried out.
+pub(crate) fn end(result: anyhow::Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => Exit::Ok.into(),
+        Ok(false) => Exit::Failed.into(),
+        Err(error) => report(&error),
+    }
+}
 
 /// Prints an error with its causes, and says what to exit with.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
-    if matches!(error.downcast_ref(), Some(dmacopy_client::Error::NoDevice)) {
-        eprintln!("help: is the module loaded? try `modprobe dmacopy`");
-        return NO_DEVICE.into();
+    let exit = of(error);
+    if exit == Exit::NoDevice {
+        eprintln!("help: `bringup-target doctor` says what is missing");
     }
-    FAILED.into()
+    exit.into()
+}
+
+/// The exit code that tells of an error.
+fn of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref() {
+        Some(Refusal::Usage(_)) => return Exit::Usage,
+        Some(Refusal::NoDevice(_)) => return Exit::NoDevice,
+        None => {}
+    }
+    match error.downcast_ref() {
+        Some(dmacopy_client::Error::NoDevice) => Exit::NoDevice,
+        _ => Exit::Failed,
+    }
 }
 
 #[cfg(test)]
@@ -29,9 +83,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_device_has_an_exit_code_of_its_own() {
+    fn each_kind_of_error_has_an_exit_code_of_its_own() {
         let missing = anyhow::Error::new(dmacopy_client::Error::NoDevice);
-        assert_eq!(report(&missing), ExitCode::from(NO_DEVICE));
-        assert_eq!(report(&anyhow!("else")), ExitCode::from(FAILED));
+        assert_eq!(of(&missing), Exit::NoDevice);
+        assert_eq!(
+            of(&Refusal::NoDevice("no dmacopy7".into()).into()),
+            Exit::NoDevice
+        );
+        assert_eq!(of(&Refusal::Usage("no bytes".into()).into()), Exit::Usage);
+        assert_eq!(of(&anyhow!("else")), Exit::Failed);
+    }
+
+    #[test]
+    fn the_help_tells_each_exit_code() {
+        let all = [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NoDevice];
+        let told: Vec<_> = HELP.lines().skip(1).collect();
+        assert_eq!(told.len(), all.len());
+        for (line, exit) in told.iter().zip(all) {
+            assert!(line.starts_with(&format!("  {}  ", exit as u8)), "{line}");
+        }
     }
 }

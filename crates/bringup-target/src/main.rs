@@ -7,6 +7,7 @@
 mod agent;
 mod dmacopy;
 mod exit;
+mod output;
 mod tour;
 mod upcall;
 
@@ -18,10 +19,8 @@ use clap::{Parser, Subcommand};
 use kernel_channels::ROOMS;
 
 /// What runs on the board.
-///
-/// Exit codes: 0 all went well, 1 something failed, 2 wrong usage, 3 no dmacopy device.
 #[derive(Debug, Parser)]
-#[command(name = "bringup-target", version, about)]
+#[command(name = "bringup-target", version, about, after_help = exit::HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +34,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Visit one room
+    /// Visit one room, and show each step: what was done, what crossed the border, how it was verified
     Channel {
         /// Its name
         #[arg(value_parser = PossibleValuesParser::new(ROOMS))]
@@ -67,8 +66,8 @@ fn main() -> ExitCode {
         return agent::init(Path::new(agent_wire::PLAN_PATH));
     }
     match Arguments::parse().command {
-        Command::Tour { json } => tour::run(None, json),
-        Command::Channel { room, json } => tour::run(Some(&room), json),
+        Command::Tour { json } => tour::run(json),
+        Command::Channel { room, json } => tour::channel(&room, json),
         Command::Dmacopy(command) => dmacopy::run(&command),
         Command::Upcall(arguments) => upcall::run(&arguments),
         Command::Agent { stdio: true, .. } => agent::serve_stdio(),

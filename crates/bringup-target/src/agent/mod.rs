@@ -82,7 +82,7 @@ pub(crate) fn serve_port(plan: &Path) -> ExitCode {
         }
         Err(error) => {
             give_up(&format!("{error:#}"));
-            exit::FAILED.into()
+            exit::Exit::Failed.into()
         }
     }
 }

@@ -14,6 +14,9 @@ use dmacopy_uapi::ring::{self, Descriptor};
 use kernel_channels::Interest;
 use serde::Serialize;
 
+use crate::exit::Refusal;
+use crate::output;
+
 /// How long a hang-up is waited for before looking whether a copy has failed.
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -70,7 +73,7 @@ pub(super) fn run(device: &Device, work: &Work, json: bool) -> anyhow::Result<bo
     } else {
         copy_batches(&session, work, &mut report)?;
     }
-    print(&report, json)?;
+    output::print(json, &report, || report.text())?;
     Ok(report.failed.is_empty() && report.corrupted == 0)
 }
 
@@ -84,7 +87,9 @@ impl Halves {
     fn new(session: &Session, bytes: usize) -> anyhow::Result<Self> {
         let buffer = session.buffer()?;
         let half = buffer.len() / 2;
-        ensure!(bytes > 0, "there is nothing to copy");
+        if bytes == 0 {
+            return Err(Refusal::Usage("there is nothing to copy".into()).into());
+        }
         ensure!(
             bytes <= half,
             "a buffer of {} bytes holds not twice {bytes}: set buffer_bytes",
@@ -202,23 +207,24 @@ fn content(number: u64, bytes: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(bytes).collect()
 }
 
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-        return Ok(());
+impl Report {
+    /// The same for people.
+    fn text(&self) -> String {
+        let mut lines = vec![
+            format!("device              {}", self.device),
+            format!("engine              {}", self.engine),
+            format!("copied              {}", self.copied),
+            format!("corrupted           {}", self.corrupted),
+        ];
+        for Failure { number, errno } in &self.failed {
+            let error = std::io::Error::from_raw_os_error(*errno);
+            lines.push(format!("number {number} failed: {error}"));
+        }
+        if self.hang_up {
+            lines.push("the device has gone".to_owned());
+        }
+        lines.join("\n") + "\n"
     }
-    println!("device              {}", report.device);
-    println!("engine              {}", report.engine);
-    println!("copied              {}", report.copied);
-    println!("corrupted           {}", report.corrupted);
-    for Failure { number, errno } in &report.failed {
-        let error = std::io::Error::from_raw_os_error(*errno);
-        println!("number {number} failed: {error}");
-    }
-    if report.hang_up {
-        println!("the device has gone");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use dmacopy_client::Device;
 use dmacopy_uapi::ioctl;
 use serde::Serialize;
 
+use crate::output;
+
 /// What is shown.
 #[derive(Debug, Serialize)]
 struct Description {
@@ -21,7 +23,8 @@ struct Description {
 
 /// Shows what a device is and what it can do.
 pub(super) fn run(device: &Device, json: bool) -> anyhow::Result<()> {
-    print(&describe(device)?, json)
+    let description = describe(device)?;
+    output::print(json, &description, || description.text())
 }
 
 fn describe(device: &Device) -> anyhow::Result<Description> {
@@ -45,31 +48,31 @@ fn capabilities(bits: u64) -> Vec<&'static str> {
         (ioctl::CAP_MMAP, "mmap"),
         (ioctl::CAP_STREAM, "stream"),
         (ioctl::CAP_COPY, "copy"),
+        (ioctl::CAP_RINGS, "rings"),
+        (ioctl::CAP_NOTIFY, "notify"),
+        (ioctl::CAP_BUFFERS, "buffers"),
+        (ioctl::CAP_DMA_BUF, "dma-buf"),
+        (ioctl::CAP_RESET, "reset"),
     ];
     let set = known.iter().filter(|(bit, _)| bits & bit != 0);
     set.map(|(_, name)| *name).collect()
 }
 
-fn print(description: &Description, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(description)?);
-        return Ok(());
+impl Description {
+    /// The same for people.
+    fn text(&self) -> String {
+        let lines = [
+            format!("device              {}", self.device),
+            format!("engine              {}", self.engine),
+            format!("state               {}", self.state),
+            format!("ABI version         {}", self.abi_version),
+            format!("capabilities        {}", self.capabilities.join(", ")),
+            format!("buffer              {} bytes", self.buffer_bytes),
+            format!("longest transfer    {} bytes", self.max_transfer_bytes),
+            format!("timeout             {} ms", self.timeout_ms),
+        ];
+        lines.join("\n") + "\n"
     }
-    println!("device              {}", description.device);
-    println!("engine              {}", description.engine);
-    println!("state               {}", description.state);
-    println!("ABI version         {}", description.abi_version);
-    println!(
-        "capabilities        {}",
-        description.capabilities.join(", ")
-    );
-    println!("buffer              {} bytes", description.buffer_bytes);
-    println!(
-        "longest transfer    {} bytes",
-        description.max_transfer_bytes
-    );
-    println!("timeout             {} ms", description.timeout_ms);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,11 +7,10 @@ mod info;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use dmacopy_client::Device;
 
-use crate::exit;
+use crate::exit::{self, Refusal};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -59,31 +58,25 @@ impl Which {
             let has_engine = |engine| device.attributes().engine().is_ok_and(|has| has == engine);
             is_named && self.engine.clone().is_none_or(has_engine)
         });
-        match (&self.device, &self.engine) {
-            (None, None) => found.ok_or(dmacopy_client::Error::NoDevice.into()),
-            (Some(name), _) => found.with_context(|| format!("there is no {name}")),
+        let missing = || match (&self.device, &self.engine) {
+            (None, None) => dmacopy_client::Error::NoDevice.into(),
+            (Some(name), _) => Refusal::NoDevice(format!("there is no device {name}")).into(),
             (_, Some(engine)) => {
-                found.with_context(|| format!("no device has the engine {engine}"))
+                Refusal::NoDevice(format!("no device has the engine {engine}")).into()
             }
-        }
+        };
+        found.ok_or_else(missing)
     }
 }
 
 pub(crate) fn run(command: &Command) -> ExitCode {
-    let result = match command {
+    exit::end(match command {
         Command::Info { which, json } => {
             let shown = which.find().and_then(|device| info::run(&device, *json));
-            shown.map(|()| ExitCode::SUCCESS)
+            shown.map(|()| true)
         }
-        Command::Copy { which, work, json } => {
-            let copied = which
-                .find()
-                .and_then(|device| copy::run(&device, work, *json));
-            copied.map(|is_good| match is_good {
-                true => ExitCode::SUCCESS,
-                false => exit::FAILED.into(),
-            })
-        }
-    };
-    result.unwrap_or_else(|error| exit::report(&error))
+        Command::Copy { which, work, json } => which
+            .find()
+            .and_then(|device| copy::run(&device, work, *json)),
+    })
 }

@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dmacopy_client::{DebugFiles, Device};
-use dmacopy_uapi::names::{DRIVER, attribute, field, kfunc, tracepoint};
+use dmacopy_client::Device;
+use dmacopy_uapi::names::{DRIVER, field, kfunc, tracepoint};
 use kernel_channels::bpf::{Array, Function, Kind, Program, RingBuffer, programs};
 use kernel_channels::tracepoint::Event;
 use nix::errno::Errno;
 
 use super::evidence::Evidence;
+use super::stall::Stalled;
 
 const LENGTH: u64 = 1000;
 const COPIES: u64 = 64;
@@ -37,14 +38,34 @@ fn histogram(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let array = Array::new("latency", u32::try_from(MAGNITUDES)?)?;
     let code = programs::histogram(&complete, field::LATENCY_NS, &array)?;
     let program = Program::load("latency", Kind::Tracepoint, &code)?;
+    evidence.gave(
+        "load a program that counts by magnitude",
+        "bpf(2) BPF_MAP_CREATE and BPF_PROG_LOAD",
+        format_args!("the verifier takes it, with {MAGNITUDES} counters"),
+    );
     let attached = program.attach(&complete)?;
+    evidence.gave(
+        "attach it to the end of each transfer",
+        format_args!("perf_event_open(2) of {}", complete.name()),
+        format_args!("tracepoint {}", complete.id()),
+    );
     let mut expected = vec![0; MAGNITUDES];
     for _ in 0..COPIES {
         let nanoseconds = session.copy(0, 2048, LENGTH)?.duration.as_nanos();
         expected[nanoseconds.max(1).ilog2() as usize] += 1;
     }
     drop(attached);
+    evidence.asked(
+        "copy, and sum up by hand what is told",
+        format_args!("ioctl(2) COPY on {}", device.node().display()),
+        format_args!("{COPIES} durations"),
+    );
     let counted = array.read()?;
+    evidence.got(
+        "what the program has summed up",
+        "bpf(2) BPF_MAP_LOOKUP_ELEM",
+        format_args!("{} transfers", counted.iter().sum::<u64>()),
+    );
     evidence.equal("copies counted", COPIES, counted.iter().sum(), "BPF array")?;
     for (magnitude, (expected, counted)) in expected.into_iter().zip(counted).enumerate() {
         if (expected, counted) != (0, 0) {
@@ -58,27 +79,30 @@ fn histogram(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
 /// A program tells of a transfer that timed out.
 fn errors(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let session = device.session()?;
-    let attributes = device.attributes();
-    let debug = DebugFiles::open(device)?;
     let error = Event::find(tracepoint::SYSTEM, tracepoint::ERROR)?;
     let mut ring = RingBuffer::new("errors", 4096)?;
     let code = programs::record(&error, &[field::SEQUENCE, field::ERRNO], &ring)?;
     let program = Program::load("errors", Kind::Tracepoint, &code)?;
     let _attached = program.attach(&error)?;
+    evidence.gave(
+        "attach a program that tells of each failure",
+        format_args!("bpf(2), perf_event_open(2) of {}", error.name()),
+        format_args!("tracepoint {}", error.id()),
+    );
     let last = session.copy(0, 2048, LENGTH)?.sequence;
 
-    // Dropped in the reverse order: the engine goes on before the timeout is restored.
-    let _restore = attributes
-        .directory()
-        .restore_later(attribute::TIMEOUT_MS)?;
-    attributes.set_timeout(SHORT)?;
-    let stall = debug.stall()?;
+    let stalled = Stalled::engine(device, SHORT, evidence)?;
     let attempt = session.copy(0, 2048, LENGTH);
-    stall.lift()?;
+    stalled.lift(evidence)?;
     evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
     let record = ring
         .next(PATIENCE)?
         .with_context(|| format!("no record within {PATIENCE:?}"))?;
+    evidence.got(
+        "the program's record",
+        "the mapped BPF ring buffer, epoll(7)",
+        format_args!("{} bytes", record.len()),
+    );
     let (sequence, errno) = record.split_at(record.len() / 2);
     let by = "BPF ring buffer";
     let sequence = u64::from_ne_bytes(sequence.try_into()?);
@@ -96,6 +120,11 @@ fn function(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let program = Program::load("query", Kind::Call, &programs::query(&function))?;
     let mut memory = [number.to_ne_bytes(), [0; 8]].concat();
     program.run(&mut memory)?;
+    evidence.asked(
+        "run a program that calls the driver",
+        format_args!("bpf(2) BPF_PROG_RUN, which calls {}", kfunc::TRANSFERS),
+        format_args!("of device {number}"),
+    );
     let answer = u64::from_ne_bytes(memory[8..].try_into()?);
     let transfers = device.attributes().counters()?.transfers;
     evidence.equal("transfers", transfers, answer, kfunc::TRANSFERS)

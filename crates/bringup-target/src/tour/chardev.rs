@@ -18,7 +18,13 @@ const LENGTH: usize = 5003;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    let node = device.node().display();
     let session = device.session()?;
+    evidence.asked(
+        "open a session",
+        format_args!("open(2) of {node}"),
+        "a file",
+    );
     let mut byte = [0];
     evidence.equal(
         "read of an empty stream",
@@ -31,22 +37,38 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let sent = pattern(1, LENGTH);
     let taken = session.write(&sent)?;
     ensure!(taken == LENGTH, "the driver took {taken} of {LENGTH} bytes");
+    evidence.gave(
+        "hand bytes to the engine",
+        format_args!("write(2) to {node}"),
+        format_args!("{taken} bytes taken"),
+    );
 
     let readiness = session.poll(Interest::READABLE, Some(PATIENCE))?;
     let expected = Readiness {
         readable: true,
         ..Readiness::default()
     };
+    evidence.got(
+        "the engine has moved them",
+        format_args!("poll(2) of {node}"),
+        readiness,
+    );
     evidence.equal("readiness", expected, readiness, "poll")?;
 
     let mut received = vec![0; LENGTH];
-    let mut filled = 0;
+    let (mut filled, mut reads) = (0, 0);
     while filled < LENGTH {
+        reads += 1;
         match session.read(&mut received[filled..])? {
             0 => bail!("the stream ended after {filled} of {LENGTH} bytes"),
             more => filled += more,
         }
     }
+    evidence.got(
+        "take them back",
+        format_args!("read(2) of {node}"),
+        format_args!("{filled} bytes by {reads} calls"),
+    );
     evidence.equal_bytes("bytes through the engine", &sent, &received, "read")?;
 
     let after = device.attributes().counters()?;
@@ -58,6 +80,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     evidence.grown(before, after, expected)?;
 
     let nonblocking = device.nonblocking_session()?;
+    evidence.asked(
+        "open a session that does not wait",
+        format_args!("open(2) of {node} with O_NONBLOCK"),
+        "a file",
+    );
     let readiness = nonblocking
         .poll(Interest::READABLE_OR_WRITABLE, Some(Duration::ZERO))
         .context("cannot poll a session that does not wait")?;

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use agent_wire::report::{Fact, Room, Status, Tour};
+use agent_wire::report::{Fact, Status, Tour};
 
 /// The result of a tour as text.
 pub(super) fn text(tour: &Tour) -> String {
@@ -26,7 +26,7 @@ fn write(text: &mut String, tour: &Tour) -> fmt::Result {
                 .unwrap_or(0)
         };
         let (what, received) = (width(|fact| &fact.what), width(|fact| &fact.received));
-        writeln!(text, "\n{:<9} {}", room.name, verdict(room))?;
+        writeln!(text, "\n{:<9} {}", room.name, verdict(room.status))?;
         for fact in facts {
             writeln!(
                 text,
@@ -41,8 +41,9 @@ fn write(text: &mut String, tour: &Tour) -> fmt::Result {
     Ok(())
 }
 
-fn verdict(room: &Room) -> &'static str {
-    match room.status {
+/// How a visit went, in one word.
+pub(super) fn verdict(status: Status) -> &'static str {
+    match status {
         Status::Passed => "passed",
         Status::Failed => "FAILED",
         Status::Ignored => "ignored",
@@ -51,6 +52,8 @@ fn verdict(room: &Room) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use agent_wire::report::Room;
+
     use super::super::evidence::Evidence;
     use super::*;
 

@@ -39,17 +39,39 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     events.add(&counter, COMPLETIONS, Interest::READABLE)?;
     events.add(&timer, TIME, Interest::READABLE)?;
     events.add(&queue, SIGNAL, Interest::READABLE)?;
+    let node = device.node().display();
+    evidence.gave(
+        "have an eventfd told of completions",
+        format_args!("eventfd(2), ioctl(2) EVENTFD on {node}"),
+        "taken",
+    );
+    evidence.gave(
+        "wait for it, a timer and a signal by one loop",
+        "timerfd_create(2), signalfd(2), epoll_ctl(2)",
+        "three files",
+    );
 
     session.coalesce(Coalescing {
         count: TOGETHER,
         delay: DELAY,
     })?;
+    evidence.gave(
+        "ask to be told of several together",
+        format_args!("ioctl(2) COALESCE on {node}"),
+        format_args!("{TOGETHER}, or {DELAY:?} later"),
+    );
     submit(&mut rings, &session, TOGETHER - 1)?;
+    let through = format!("ioctl(2) SUBMIT on {node}");
+    let taken = format!("{} descriptors taken", TOGETHER - 1);
+    evidence.gave("submit one less than that", &through, taken);
     let told = counter.take()?.unwrap_or(0);
     evidence.equal("told of 7 completions, 8 together", 0, told, "eventfd")?;
     submit(&mut rings, &session, 1)?;
+    evidence.gave("submit the last one", &through, "1 descriptor taken");
     let found = events.wait(PATIENCE)?;
     let token = found.first().context("nobody was told")?.token;
+    let files = format!("{} of 3 files", found.len());
+    evidence.got("the loop wakes up", "epoll_wait(2), the eventfd", files);
     evidence.equal("file that the loop finds", COMPLETIONS, token, "epoll")?;
     let told = counter.take()?.unwrap_or(0);
     evidence.equal("told of 8 completions", 1, told, "eventfd")?;
@@ -61,6 +83,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let told = counter.wait(PATIENCE)?.unwrap_or(0);
     let waited = start.elapsed();
     ensure!(waited >= DELAY, "told after {waited:?}, before {DELAY:?}");
+    evidence.asked(
+        "submit a single one, and wait",
+        format_args!("{through}, read(2) of the eventfd"),
+        format_args!("told after {} ms", waited.as_millis()),
+    );
     evidence.equal("told of a single one, in time", 1, told, "eventfd")?;
     let popped = pop_all(&mut rings)?;
     evidence.equal("completions then", 1, popped, "the mapped ring")?;
@@ -68,6 +95,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     timer.once(Duration::from_millis(1))?;
     let found = events.wait(PATIENCE)?;
     let token = found.first().context("no timer")?.token;
+    let files = format!("{} of 3 files", found.len());
+    evidence.asked(
+        "set the timer, and wait",
+        "timerfd_settime(2), epoll_wait(2)",
+        files,
+    );
     evidence.equal("file that the loop finds", TIME, token, "epoll")?;
     evidence.equal("expirations", 1, timer.expirations()?, "timerfd")?;
 
@@ -77,6 +110,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     submit(&mut rings, &session, 1)?;
     let found = events.wait(PATIENCE)?;
     let token = found.first().context("no signal")?.token;
+    evidence.asked(
+        "have a signal sent instead, and submit",
+        format_args!("fcntl(2) F_SETOWN_EX, F_SETSIG, O_ASYNC, {through}"),
+        format_args!("{} of 3 files", found.len()),
+    );
     evidence.equal("file that the loop finds", SIGNAL, token, "epoll")?;
     let info = queue.take()?.context("no signal")?;
     let poll = info.poll.context("a signal of no file")?;

@@ -2,6 +2,7 @@
 
 //! What a room has seen.
 
+use std::error::Error as _;
 use std::fmt::Display;
 
 use agent_wire::report::Fact;
@@ -9,14 +10,48 @@ use anyhow::ensure;
 use dmacopy_client::Counters;
 use nix::errno::Errno;
 
-/// All that a room has seen, in order.
+use super::step::{Direction, Step};
+
+/// All that a room has done and seen, in order. The tour shows what was checked, the visit of a
+/// single room each step as well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Evidence(Vec<Fact>);
+pub(super) struct Evidence(Vec<Step>);
 
 impl Evidence {
-    /// The facts.
+    /// What was checked.
     pub(super) fn into_facts(self) -> Vec<Fact> {
+        self.0.into_iter().flat_map(|step| step.verified).collect()
+    }
+
+    /// What was done, and what was checked after each step.
+    pub(super) fn into_steps(self) -> Vec<Step> {
         self.0
+    }
+
+    /// Takes down that the program has told the kernel something: by which call on which file, and
+    /// how that was answered.
+    pub(super) fn gave(&mut self, what: &str, through: impl Display, answer: impl Display) {
+        self.step(what, Direction::ToKernel, &through, &answer);
+    }
+
+    /// Takes down that the kernel has told the program something: where it was found, and what.
+    pub(super) fn got(&mut self, what: &str, through: impl Display, found: impl Display) {
+        self.step(what, Direction::ToUser, &through, &found);
+    }
+
+    /// Takes down that the program has asked the kernel something, and what it has answered.
+    pub(super) fn asked(&mut self, what: &str, through: impl Display, answer: impl Display) {
+        self.step(what, Direction::Both, &through, &answer);
+    }
+
+    fn step(&mut self, what: &str, direction: Direction, by: &dyn Display, answer: &dyn Display) {
+        self.0.push(Step {
+            what: what.to_owned(),
+            direction,
+            through: by.to_string(),
+            answer: answer.to_string(),
+            verified: Vec::new(),
+        });
     }
 
     /// Takes two values down, and fails unless they are equal.
@@ -66,6 +101,10 @@ impl Evidence {
             None => return Err(anyhow::Error::new(error).context(format!("{what}: no errno"))),
         };
         let name = |errno: Errno| format!("{errno:?}");
+        let call = error
+            .source()
+            .map_or(error.to_string(), |call| call.to_string());
+        self.asked(what, call, name(found));
         self.equal(what, name(expected), name(found), "errno")
     }
 
@@ -105,12 +144,19 @@ impl Evidence {
         received: &dyn Display,
         verified_by: &str,
     ) {
-        self.0.push(Fact {
+        // To look is a step, too, if it is the first.
+        if self.0.is_empty() {
+            self.asked(what, verified_by, received);
+        }
+        let fact = Fact {
             what: what.to_owned(),
             sent: sent.to_string(),
             received: received.to_string(),
             verified: verified_by.to_owned(),
-        });
+        };
+        if let Some(step) = self.0.last_mut() {
+            step.verified.push(fact);
+        }
     }
 }
 
@@ -132,7 +178,7 @@ mod tests {
         evidence.equal("answer", 42, 42, "sysfs").unwrap();
         let error = evidence.equal("answer", 42, 41, "sysfs").unwrap_err();
         assert_eq!(error.to_string(), "answer: expected 42, but sysfs says 41");
-        assert_eq!(evidence.0.len(), 1);
+        assert_eq!(evidence.into_facts().len(), 1);
     }
 
     #[test]
@@ -147,8 +193,9 @@ mod tests {
         evidence
             .equal_bytes("text", b"abc", b"ab", "read")
             .unwrap_err();
-        assert_eq!(evidence.0.len(), 1);
-        assert!(evidence.0[0].sent.starts_with("3 bytes, "));
+        let facts = evidence.into_facts();
+        assert_eq!(facts.len(), 1);
+        assert!(facts[0].sent.starts_with("3 bytes, "));
     }
 
     /// A failure of the kernel, with this error number.
@@ -172,9 +219,32 @@ mod tests {
             error.to_string(),
             "attempt: expected EINVAL, but errno says EIO"
         );
-        assert_eq!(evidence, Evidence::default());
+        assert!(evidence.clone().into_facts().is_empty());
         check(&mut evidence, Err(failure(Errno::EINVAL))).unwrap();
-        assert_eq!(evidence.0[0].received, "EINVAL");
+        assert_eq!(evidence.into_facts()[0].received, "EINVAL");
+    }
+
+    #[test]
+    fn what_is_checked_belongs_to_the_step_before_and_to_look_is_a_step() {
+        let mut evidence = Evidence::default();
+        evidence.equal("sessions", 0, 0, "sysfs sessions").unwrap();
+        evidence.gave("open a session", "open(2) of /dev/dmacopy0", "3");
+        evidence.equal("sessions", 1, 1, "sysfs sessions").unwrap();
+        evidence.equal("session", 7, 7, "ioctl INFO").unwrap();
+        evidence.got("a completion", "the mapped ring", "user_data 1");
+        let steps = evidence.clone().into_steps();
+        let found: Vec<_> = steps
+            .iter()
+            .map(|step| (step.what.as_str(), step.direction, step.verified.len()))
+            .collect();
+        let expected = [
+            ("sessions", Direction::Both, 1),
+            ("open a session", Direction::ToKernel, 2),
+            ("a completion", Direction::ToUser, 0),
+        ];
+        assert_eq!(found, expected);
+        let of_steps: Vec<_> = steps.into_iter().flat_map(|step| step.verified).collect();
+        assert_eq!(evidence.into_facts(), of_steps);
     }
 
     #[test]

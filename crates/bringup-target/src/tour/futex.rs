@@ -8,8 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
-use dmacopy_client::{DebugFiles, Descriptor, Device};
-use dmacopy_uapi::names::attribute;
+use dmacopy_client::{Descriptor, Device};
 use dmacopy_uapi::ring::{COPY, index};
 use kernel_channels::Interest;
 use kernel_channels::futex::{Scope, Waited, Word};
@@ -17,6 +16,7 @@ use kernel_channels::mmap::Mapping;
 use nix::unistd::{Pid, gettid};
 
 use super::evidence::Evidence;
+use super::stall::Stalled;
 
 /// Longer than anything takes, on the slowest emulated board.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -34,13 +34,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let word = Word::in_mapping(&view, index::COMPLETION_TAIL, Scope::Private)?;
     let before = word.load();
 
-    let attributes = device.attributes();
-    // Dropped in the reverse order: the engine goes on before the timeout is restored.
-    let _restore = attributes
-        .directory()
-        .restore_later(attribute::TIMEOUT_MS)?;
-    attributes.set_timeout(TIMEOUT)?;
-    let stall = DebugFiles::open(device)?.stall()?;
+    evidence.asked(
+        "map the rings, of which one word is slept on",
+        format_args!("mmap(2) of {}", device.node().display()),
+        format_args!("the completion tail is {before}"),
+    );
+    let stalled = Stalled::engine(device, TIMEOUT, evidence)?;
     let copy = Descriptor {
         opcode: COPY,
         destination: 2048,
@@ -49,7 +48,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         ..Descriptor::default()
     };
     ensure!(rings.push(&copy)?, "the ring is full");
-    rings.submit(&session, 0)?;
+    let taken = rings.submit(&session, 0)?;
+    evidence.gave(
+        "submit a transfer that does not end",
+        format_args!("ioctl(2) SUBMIT on {}", device.node().display()),
+        format_args!("{taken} descriptor taken"),
+    );
 
     let (waited, woken, completion) = thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -59,10 +63,28 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
             word.wait(before, PATIENCE)
         });
         let asleep = falls_asleep(receiver.recv()?);
-        stall.lift()?;
+        evidence.gave(
+            "a thread sleeps as long as the word is that",
+            "futex(2) FUTEX_WAIT",
+            match asleep {
+                Ok(true) => "/proc/self/task says that it sleeps",
+                _ => "it does not sleep",
+            },
+        );
+        stalled.lift(evidence)?;
         session.poll(Interest::READABLE, PATIENCE)?;
         let completion = rings.pop()?;
+        evidence.got(
+            "the completion",
+            "poll(2), the mapped ring",
+            format_args!("the completion tail is {}", word.load()),
+        );
         let woken = word.wake(u32::MAX)?;
+        evidence.gave(
+            "wake up who sleeps on the word",
+            "futex(2) FUTEX_WAKE",
+            format_args!("{woken} thread"),
+        );
         let waited = sleeper
             .join()
             .map_err(|_| anyhow!("the thread panicked"))??;
@@ -94,6 +116,8 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
 
     let waited = word.wait(before, None)?;
     let as_text = |waited: Waited| format!("{waited:?}");
+    let what = "sleep as long as it is what it was before";
+    evidence.asked(what, "futex(2) FUTEX_WAIT", as_text(waited));
     evidence.equal(
         "sleep on a value of before",
         as_text(Waited::Changed),

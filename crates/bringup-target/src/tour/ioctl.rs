@@ -25,6 +25,19 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
 /// INFO agrees with sysfs.
 fn tell(device: &Device, session: &Session, evidence: &mut Evidence) -> anyhow::Result<()> {
     let info = session.info()?;
+    evidence.asked(
+        "ask what the driver is",
+        format_args!(
+            "ioctl(2) {:#010x}, INFO, on {}",
+            ioctl::INFO,
+            device.node().display()
+        ),
+        format_args!(
+            "{} bytes, ABI version {}",
+            size_of_val(&info),
+            info.abi_version
+        ),
+    );
     let attributes = device.attributes();
     let engine = match info.engine {
         ioctl::ENGINE_SOFTWARE => names::engine::SOFTWARE.to_owned(),
@@ -73,10 +86,24 @@ fn copy(device: &Device, session: &Session, evidence: &mut Evidence) -> anyhow::
     let before = device.attributes().counters()?;
     let length = LENGTH as u64;
     let first = session.copy(SOURCE as u64, DESTINATION as u64, length)?;
+    evidence.asked(
+        "copy within the buffer",
+        format_args!(
+            "ioctl(2) {:#010x}, COPY, on {}",
+            ioctl::COPY,
+            device.node().display()
+        ),
+        format_args!("transfer {} took {:?}", first.sequence, first.duration),
+    );
     let received = buffer.copy_to_vec(DESTINATION, LENGTH)?;
     evidence.equal_bytes("bytes of COPY", &sent, &received, "the mapped buffer")?;
 
     let second = session.copy(SOURCE as u64, DESTINATION as u64, length)?;
+    evidence.asked(
+        "copy once more",
+        "the same",
+        format_args!("transfer {} took {:?}", second.sequence, second.duration),
+    );
     evidence.equal(
         "sequence of the next COPY",
         first.sequence + 1,

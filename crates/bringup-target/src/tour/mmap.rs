@@ -19,6 +19,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let session = device.session()?;
     let mut buffer = session.buffer()?;
     let bytes = session.info()?.buffer_bytes;
+    let node = device.node().display();
+    evidence.asked(
+        "map the session's buffer",
+        format_args!("mmap(2) of {node}"),
+        format_args!("{} bytes", buffer.len()),
+    );
     evidence.equal("length", bytes, buffer.len() as u64, "ioctl INFO")?;
 
     let zeros = vec![0; buffer.len()];
@@ -28,7 +34,17 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let sent = pattern(3, LENGTH);
     buffer.write(SOURCE, &sent)?;
     buffer.fill(DESTINATION - GUARD, LENGTH + 2 * GUARD, GUARD_BYTE)?;
-    session.copy(SOURCE as u64, DESTINATION as u64, LENGTH as u64)?;
+    evidence.gave(
+        "write to it",
+        "the mapping, with no system call",
+        format_args!("{LENGTH} bytes, and {GUARD} around where they go"),
+    );
+    let completion = session.copy(SOURCE as u64, DESTINATION as u64, LENGTH as u64)?;
+    evidence.asked(
+        "have the engine copy them",
+        format_args!("ioctl(2) COPY on {node}"),
+        format_args!("transfer {}", completion.sequence),
+    );
     let received = buffer.copy_to_vec(DESTINATION, LENGTH)?;
     evidence.equal_bytes("moved by the engine", &sent, &received, "the mapping")?;
 
@@ -39,11 +55,21 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     }
 
     let second_view = session.buffer()?;
+    evidence.asked(
+        "map it once more",
+        format_args!("mmap(2) of {node}, the same file"),
+        format_args!("{} bytes", second_view.len()),
+    );
     let seen = second_view.copy_to_vec(DESTINATION, LENGTH)?;
     evidence.equal_bytes("seen by a second view", &sent, &seen, "another mapping")?;
 
     let other = device.session()?;
     let other_buffer = other.buffer()?;
+    evidence.asked(
+        "map the buffer of another session",
+        format_args!("open(2) and mmap(2) of {node}"),
+        format_args!("{} bytes", other_buffer.len()),
+    );
     let found = other_buffer.copy_to_vec(0, other_buffer.len())?;
     let zeros = vec![0; other_buffer.len()];
     let number = other.info()?.session;

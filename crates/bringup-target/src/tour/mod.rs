@@ -7,6 +7,7 @@
 //! room changes it puts back, also when it fails.
 
 mod bpf;
+mod channel;
 mod chardev;
 mod debugfs;
 mod document;
@@ -19,6 +20,8 @@ mod netlink;
 mod pattern;
 mod procfs;
 mod signal;
+mod stall;
+mod step;
 mod sysfs;
 mod tracepoint;
 mod uevent;
@@ -27,10 +30,12 @@ mod upcall;
 use std::process::ExitCode;
 
 use agent_wire::report::{self, Status, Tour};
+use anyhow::Context as _;
 use dmacopy_client::Device;
 
+use self::channel::Channel;
 use self::evidence::Evidence;
-use crate::exit;
+use crate::{exit, output};
 
 /// What is done in a room: it collects evidence until it is through or something is wrong.
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
@@ -53,46 +58,65 @@ const ROOMS: [(&str, Room); 14] = [
     ("debugfs", debugfs::visit),
 ];
 
-/// Visits all rooms, or only one, and prints what was found there.
-pub(crate) fn run(only: Option<&str>, json: bool) -> ExitCode {
-    let printed = tour(only).and_then(|tour| {
-        if json {
-            println!("{}", serde_json::to_string_pretty(&tour)?);
-        } else {
-            print!("{}", document::text(&tour));
-        }
-        Ok(tour)
-    });
-    match printed {
-        Ok(tour) if tour.passed() => ExitCode::SUCCESS,
-        Ok(_) => exit::FAILED.into(),
-        Err(error) => exit::report(&error),
-    }
+/// What came of a visit.
+struct Visit {
+    evidence: Evidence,
+    status: Status,
+    error: Option<String>,
 }
 
-fn tour(only: Option<&str>) -> anyhow::Result<Tour> {
+/// Visits all rooms, and prints what was checked there.
+pub(crate) fn run(json: bool) -> ExitCode {
+    let toured = tour().and_then(|tour| {
+        output::print(json, &tour, || document::text(&tour))?;
+        Ok(tour.passed())
+    });
+    exit::end(toured)
+}
+
+/// Visits one room, and prints each step.
+pub(crate) fn channel(name: &str, json: bool) -> ExitCode {
+    let visited = find(name).and_then(|room| {
+        let device = Device::first()?;
+        let channel = Channel::new(name, &device, visit(room, &device))?;
+        output::print(json, &channel, || channel.text())?;
+        Ok(channel.has_passed())
+    });
+    exit::end(visited)
+}
+
+fn tour() -> anyhow::Result<Tour> {
     let device = Device::first()?;
     let engine = device.attributes().engine()?;
-    let rooms = ROOMS
-        .iter()
-        .filter(|(name, _)| only.is_none_or(|only| only == *name))
-        .map(|(name, room)| visit(name, *room, &device))
-        .collect();
+    let rooms = ROOMS.iter().map(|(name, room)| {
+        let visit = visit(*room, &device);
+        report::Room {
+            name: (*name).to_owned(),
+            status: visit.status,
+            evidence: visit.evidence.into_facts(),
+            error: visit.error,
+        }
+    });
+    let rooms = rooms.collect();
     Ok(Tour { engine, rooms })
 }
 
-fn visit(name: &str, room: Room, device: &Device) -> report::Room {
+fn find(name: &str) -> anyhow::Result<Room> {
+    let found = ROOMS.iter().find(|(room, _)| *room == name);
+    let (_, room) = found.with_context(|| format!("there is no room {name}"))?;
+    Ok(*room)
+}
+
+fn visit(room: Room, device: &Device) -> Visit {
     let mut evidence = Evidence::default();
-    let result = room(device, &mut evidence);
-    let (status, error) = match result {
+    let (status, error) = match room(device, &mut evidence) {
         Ok(()) => (Status::Passed, None),
         Err(error) if is_unavailable(&error) => (Status::Ignored, Some(format!("{error:#}"))),
         Err(error) => (Status::Failed, Some(format!("{error:#}"))),
     };
-    report::Room {
-        name: name.to_owned(),
+    Visit {
+        evidence,
         status,
-        evidence: evidence.into_facts(),
         error,
     }
 }
@@ -109,8 +133,6 @@ fn is_unavailable(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
 
     #[test]

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use dmacopy_client::{DebugFiles, Device, Event, Events, Query, State};
+use dmacopy_client::{Device, Event, Events, Query, State};
 use dmacopy_uapi::names::attribute;
+use dmacopy_uapi::netlink::group;
 use nix::errno::Errno;
 
 use super::evidence::Evidence;
+use super::stall::Stalled;
 
 /// The timeout while the engine is kept from completing anything.
 const SHORT: Duration = Duration::from_millis(50);
@@ -23,10 +25,14 @@ const NO_DEVICE: u32 = u32::MAX;
 const LENGTH: u64 = 888;
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
-    let attributes = device.attributes();
     let session = device.session()?;
     let mut query = Query::open()?;
     let family = query.connection().family();
+    evidence.asked(
+        "ask for the driver by its name",
+        "CTRL_CMD_GETFAMILY to nlctrl, by sendto(2) and recvfrom(2)",
+        format_args!("family {}", family.id),
+    );
     evidence.note(
         "family",
         &family.name,
@@ -35,6 +41,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     );
 
     let devices = query.devices()?;
+    evidence.asked(
+        "ask for all devices",
+        "GET_DEVICE with NLM_F_DUMP",
+        format_args!("{} messages", devices.len()),
+    );
     evidence.equal(
         "devices listed",
         Device::all()?.len(),
@@ -48,6 +59,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     session.copy(0, 1024, LENGTH)?;
     let info = session.info()?;
     let after = query.device(before.number)?;
+    evidence.asked(
+        "ask for one, after a copy",
+        format_args!("GET_DEVICE with the number {}", before.number),
+        format_args!("{}, {} bytes moved", after.name, after.counters.bytes),
+    );
     evidence.equal(
         "engine",
         info.engine,
@@ -73,17 +89,21 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     )?;
 
     let mut events = Events::listen()?;
-    // Dropped in the reverse order: the engine goes on before the timeout is restored.
-    let _restore = attributes
-        .directory()
-        .restore_later(attribute::TIMEOUT_MS)?;
-    attributes.set_timeout(SHORT)?;
-    let stall = DebugFiles::open(device)?.stall()?;
+    evidence.gave(
+        "listen to the driver's events",
+        format_args!("setsockopt(2) NETLINK_ADD_MEMBERSHIP of {}", group::EVENTS),
+        "taken",
+    );
+    let stall = Stalled::engine(device, SHORT, evidence)?;
     let attempt = session.copy(0, 1024, LENGTH);
     evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
     let stalled = changed(&mut events, before.number, State::Stalled)?;
-    stall.lift()?;
+    let told = |state, sequence| format!("{state:?} with transfer {sequence}");
+    let (what, by) = ("an event that nobody asked for", "multicast, recvfrom(2)");
+    evidence.got(what, by, told(State::Stalled, stalled));
+    stall.lift(evidence)?;
     let running = changed(&mut events, before.number, State::Running)?;
+    evidence.got(what, by, told(State::Running, running));
     evidence.equal(
         "sequence of the recovery",
         stalled + 1,

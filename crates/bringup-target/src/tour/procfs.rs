@@ -27,6 +27,12 @@ const LINES: [&str; 8] = [
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let session = device.session()?;
     let summary = procfs::read(names::PROC_SUMMARY)?;
+    let path = format!("read(2) of /proc/{}", names::PROC_SUMMARY);
+    evidence.got(
+        "the summary of all devices",
+        &path,
+        format_args!("{} blocks", summary.blocks.len()),
+    );
     evidence.equal(
         "ABI version",
         ABI_VERSION,
@@ -34,8 +40,18 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         "the first line",
     )?;
     let before = block(summary, device)?;
-    session.copy(0, 1024, LENGTH)?;
+    let completion = session.copy(0, 1024, LENGTH)?;
+    evidence.asked(
+        "copy",
+        format_args!("ioctl(2) COPY on {}", device.node().display()),
+        format_args!("transfer {}", completion.sequence),
+    );
     let after = block(procfs::read(names::PROC_SUMMARY)?, device)?;
+    evidence.got(
+        "the device's block then",
+        &path,
+        format_args!("{} lines", after.entries.len()),
+    );
 
     for name in LINES {
         let shown = after

@@ -27,6 +27,12 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let other = device.session()?;
     let _first = session.signal_this_thread(signal)?;
     let _second = other.signal_this_thread(signal)?;
+    let node = device.node().display();
+    evidence.gave(
+        "have this thread sent a signal by two sessions",
+        format_args!("fcntl(2) F_SETOWN_EX, F_SETSIG, O_ASYNC on {node}"),
+        format_args!("{signal}"),
+    );
 
     let mut buffer = session.buffer()?;
     let mut rings = session.rings()?;
@@ -40,8 +46,14 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         ..Descriptor::default()
     };
     ensure!(rings.push(&copy)?, "the ring is full");
-    rings.submit(&session, 0)?;
+    let taken = rings.submit(&session, 0)?;
+    evidence.gave(
+        "submit a copy",
+        format_args!("ioctl(2) SUBMIT on {node}"),
+        format_args!("{taken} descriptor taken"),
+    );
     let info = blocked.wait(PATIENCE)?.context("no signal came")?;
+    evidence.got("the signal", "rt_sigtimedwait(2)", info.signal);
     evidence.equal(
         "signal",
         signal.to_string(),
@@ -79,8 +91,14 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         ..Descriptor::default()
     };
     ensure!(rings.push(&nonsense)?, "the ring is full");
-    rings.submit(&other, 0)?;
+    let taken = rings.submit(&other, 0)?;
+    evidence.gave(
+        "submit nonsense to the other session",
+        format_args!("ioctl(2) SUBMIT on {node}"),
+        format_args!("{taken} descriptor taken"),
+    );
     let info = blocked.wait(NOW)?.context("no signal came")?;
+    evidence.got("the signal", "rt_sigtimedwait(2)", info.signal);
     let poll = info.poll.context("the signal is of no file")?;
     evidence.equal(
         "file of the other session",

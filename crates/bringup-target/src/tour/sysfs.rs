@@ -17,6 +17,13 @@ const UNALIGNED: u64 = 12_345;
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let attributes = device.attributes();
     let present = attributes.directory().attributes()?;
+    let path = attributes.directory().path();
+    let file = |name| path.join(name).display().to_string();
+    evidence.asked(
+        "look which attributes there are",
+        format_args!("getdents64(2) of {}", path.display()),
+        format_args!("{} files", present.len()),
+    );
     let expected = attribute::ALL.map(str::to_owned);
     let missing: Vec<_> = expected.iter().filter(|a| !present.contains(a)).collect();
     let found = expected.len() - missing.len();
@@ -40,6 +47,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         bytes / 4
     };
     attributes.set_buffer_bytes(bytes)?;
+    evidence.gave(
+        "set how large the buffer of a session is",
+        format_args!("write(2) to {}", file(attribute::BUFFER_BYTES)),
+        bytes,
+    );
     evidence.equal(
         "buffer_bytes set",
         bytes,
@@ -69,6 +81,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         .restore_later(attribute::TIMEOUT_MS)?;
     let timeout = Duration::from_millis(1234);
     attributes.set_timeout(timeout)?;
+    evidence.gave(
+        "set how long a transfer may take",
+        format_args!("write(2) to {}", file(attribute::TIMEOUT_MS)),
+        timeout.as_millis(),
+    );
     let found = attributes.timeout()?.as_millis();
     evidence.equal("timeout_ms set", timeout.as_millis(), found, "sysfs")?;
     evidence.refused(
@@ -79,6 +96,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
 
     let sessions = attributes.sessions()?;
     let session = device.session()?;
+    evidence.got(
+        "how many sessions are open",
+        format_args!("read(2) of {}", file(attribute::SESSIONS)),
+        attributes.sessions()?,
+    );
     evidence.equal("sessions", sessions + 1, attributes.sessions()?, "open")?;
     drop(session);
     evidence

@@ -29,14 +29,37 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         instance.enable(&find(name)?)?;
     }
     instance.enable(&complete)?;
+    evidence.gave(
+        "switch events on, in a trace of this program's own",
+        "mkdir(2) in tracefs/instances, write(2) to its events/dmacopy/*/enable",
+        "3 events",
+    );
     let mut sampler = Sampler::open(&complete)?;
+    evidence.gave(
+        "have each end of a transfer recorded",
+        format_args!("perf_event_open(2) of {}, mmap(2)", complete.name()),
+        format_args!("tracepoint {}", complete.id()),
+    );
     let completion = session.copy(0, 2048, LENGTH)?;
+    evidence.asked(
+        "copy",
+        format_args!("ioctl(2) COPY on {}", device.node().display()),
+        format_args!(
+            "transfer {} took {:?}",
+            completion.sequence, completion.duration
+        ),
+    );
 
     let mut times = Vec::new();
     for name in [tracepoint::SUBMIT, tracepoint::START, tracepoint::COMPLETE] {
         let line = instance
             .next(PATIENCE)?
             .with_context(|| format!("no record of {name} within {PATIENCE:?}"))?;
+        evidence.got(
+            "a line of the trace",
+            "read(2) of trace_pipe",
+            format_args!("{} at {:?}", line.event, line.time),
+        );
         evidence.equal("event", name, line.event.as_str(), "tracefs")?;
         let found = |field| {
             line.number(field)
@@ -59,6 +82,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let sample = sampler
         .next(PATIENCE)?
         .with_context(|| format!("no sample within {PATIENCE:?}"))?;
+    evidence.got(
+        "a sample",
+        "the mapped perf ring",
+        format_args!("{} bytes", sample.record.len()),
+    );
     let latency = complete.number(&sample.record, field::LATENCY_NS)?;
     evidence.equal(
         "latency in ns",
@@ -72,5 +100,10 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     for _ in 0..COPIES {
         session.copy(0, 2048, LENGTH)?;
     }
+    evidence.asked(
+        "have the kernel count, and copy",
+        format_args!("perf_event_open(2) of {}, ioctl(2) COPY", complete.name()),
+        format_args!("{COPIES} copies"),
+    );
     evidence.equal("copies counted", COPIES, counter.read()?, "perf counter")
 }

@@ -5,12 +5,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use dmacopy_client::{Counters, DebugFiles, Device, State};
+use dmacopy_client::{Counters, Device, State};
 use dmacopy_uapi::names::{attribute, state, uevent};
 use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
 use nix::errno::Errno;
 
 use super::evidence::Evidence;
+use super::stall::Stalled;
 
 /// The timeout while the engine is kept from completing anything.
 const SHORT: Duration = Duration::from_millis(50);
@@ -20,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let attributes = device.attributes();
-    let debug = DebugFiles::open(device)?;
     let session = device.session()?;
     ensure!(
         attributes.state()? == State::Running,
@@ -29,17 +29,19 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let monitor = Monitor::open()?;
     let before = attributes.counters()?;
     let seqnum_before = last_seqnum()?;
+    evidence.gave(
+        "listen to the kernel's uevents",
+        "bind(2) of a NETLINK_KOBJECT_UEVENT socket to group 1",
+        format_args!("the last one was {seqnum_before}"),
+    );
 
-    // Dropped in the reverse order: the engine goes on before the timeout is restored.
-    let _restore = attributes
-        .directory()
-        .restore_later(attribute::TIMEOUT_MS)?;
-    attributes.set_timeout(SHORT)?;
-    let stall = debug.stall()?;
+    let stall = Stalled::engine(device, SHORT, evidence)?;
     let attempt = session.copy(0, 2048, 1024);
     evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
 
     let stalled = wait_for(&monitor, device, state::STALLED)?;
+    let received = |event: &Event| format!("{}@{}", event.action.word(), event.devpath);
+    evidence.got("an event", "recvmsg(2)", received(&stalled));
     evidence.equal(
         "state in the event",
         state::STALLED,
@@ -61,8 +63,9 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         "/sys/kernel/uevent_seqnum",
     );
 
-    stall.lift()?;
+    stall.lift(evidence)?;
     let running = wait_for(&monitor, device, state::RUNNING)?;
+    evidence.got("an event", "recvmsg(2)", received(&running));
     let found = attributes.directory().text(attribute::STATE)?;
     evidence.equal(
         "state after that",
@@ -83,6 +86,11 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     );
 
     let completion = session.copy(0, 2048, 1024)?;
+    evidence.asked(
+        "copy",
+        format_args!("ioctl(2) COPY on {}", device.node().display()),
+        format_args!("transfer {}", completion.sequence),
+    );
     evidence.equal(
         "sequence of a COPY after that",
         first + 1,

@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use dmacopy_client::{DebugFiles, Device, JOURNAL, Told, Upcall};
-use dmacopy_uapi::names::{attribute, state, uevent};
+use dmacopy_client::{Device, JOURNAL, Told, Upcall};
+use dmacopy_uapi::names::{state, uevent};
 use kernel_channels::uevent::Monitor;
 use kernel_channels::upcall::{Journal, KERNEL_THREADS, Record};
 use nix::errno::Errno;
 
 use super::evidence::Evidence;
+use super::stall::Stalled;
 
 /// The timeout while the engine is kept from completing anything.
 const SHORT: Duration = Duration::from_millis(50);
@@ -20,7 +21,6 @@ const SHORT: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
-    let attributes = device.attributes();
     let upcall = Upcall::of(device)?;
     let session = device.session()?;
     let journal = Journal::open(JOURNAL)?;
@@ -35,20 +35,38 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let program = std::env::current_exe().context("cannot find this program")?;
     let program = program.to_str().context("its path is no text")?;
 
-    // Dropped in the reverse order: the engine goes on before the timeout is restored.
     let enabled = upcall.enable(program, Duration::ZERO)?;
+    evidence.gave(
+        "say which program is to be started",
+        format_args!(
+            "write(2) to {}/path and enabled",
+            upcall.directory().path().display()
+        ),
+        upcall.path()?,
+    );
     let monitor = Monitor::open()?;
-    let restore = attributes
-        .directory()
-        .restore_later(attribute::TIMEOUT_MS)?;
-    attributes.set_timeout(SHORT)?;
-    let stall = DebugFiles::open(device)?.stall()?;
+    let stall = Stalled::engine(device, SHORT, evidence)?;
     let attempt = session.copy(0, 2048, 1024);
     evidence.refused("COPY on a stalled engine", attempt, Errno::ETIMEDOUT)?;
     let sequence = stalled(&monitor, device)?;
     let record = next(&journal, &before)?;
-    stall.lift()?;
-    drop(restore);
+    evidence.got(
+        "the kernel has started the program",
+        "execve(2) by a kernel thread; its record is a file",
+        record.path.display(),
+    );
+    evidence.got(
+        "what it was told",
+        "its arguments",
+        record
+            .call
+            .arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    stall.lift(evidence)?;
     drop(enabled);
 
     let told = Told::read(&record.call).context("the record is none of a call by the driver")?;
