@@ -10,6 +10,7 @@ mod batch;
 mod client;
 mod dump;
 mod lifetime;
+mod program;
 #[expect(unsafe_code, reason = "what tests need and no safe API offers")]
 mod raw;
 mod told;
@@ -26,6 +27,7 @@ pub use batch::{nonsense, nop, pop_all, small_copy, submit};
 pub use client::{Client, Role, role};
 pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded, WithSoftware};
+pub use program::{Called, call, start};
 pub use raw::{
     Refusable, child_reads, command, copy_without_answer, interrupted_by, read_beyond,
     read_without_waiting, restarted_after, spliced, try_enlarging, try_making_executable,

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup-target channel` and `tour`: one room step by step, and all of them.
+
+use std::time::Duration;
+
+use dmacopy_client::Device;
+use dmacopy_uapi::names::{attribute, engine};
+use hil::Target;
+use kernel_channels::ROOMS;
+use on_target::{Result, Stalled, call};
+use serde_json::Value;
+
+/// The facts of a document, by what they are about.
+fn facts(list: &Value) -> Vec<&str> {
+    let facts = list.as_array().into_iter().flatten();
+    facts.filter_map(|fact| fact["what"].as_str()).collect()
+}
+
+/// The visit of a room, which has to pass.
+fn visit(room: &str) -> Result<Value> {
+    let called = call(&format!("channel {room} --json"))?;
+    assert_eq!(called.code, Some(0), "{called:?}");
+    called.json()
+}
+
+#[hil::test(timeout = "60 s")]
+fn each_room_is_shown_by_steps_that_say_what_crossed_the_border_and_how_that_was_checked(
+    _: &mut Target,
+) {
+    for room in ROOMS {
+        let document = visit(room).unwrap();
+        assert_eq!(document["room"], room);
+        assert_eq!(document["status"], "passed", "{document}");
+        let steps = document["steps"].as_array().unwrap();
+        assert!(steps.len() >= 2, "{document}");
+        for step in steps {
+            for part in ["what", "through", "answer"] {
+                assert_ne!(step[part].as_str().unwrap(), "", "{room}: {step}");
+            }
+            let directions = ["to-kernel", "to-user", "both"];
+            let direction = step["direction"].as_str().unwrap();
+            assert!(directions.contains(&direction), "{room}: {step}");
+        }
+        let checked = |step: &&Value| !facts(&step["verified"]).is_empty();
+        assert!(steps.iter().filter(checked).count() >= 2, "{document}");
+    }
+}
+
+#[hil::test(timeout = "60 s")]
+fn the_steps_of_a_room_have_checked_what_the_tour_shows(_: &mut Target) {
+    let tour = call("tour --json").unwrap();
+    assert_eq!(tour.code, Some(0), "{tour:?}");
+    let tour = tour.json().unwrap();
+    let rooms = tour["rooms"].as_array().unwrap();
+    assert_eq!(rooms.len(), ROOMS.len());
+    for room in rooms {
+        let name = room["name"].as_str().unwrap();
+        // Which magnitudes a histogram has is another time something else.
+        if name == "bpf" {
+            continue;
+        }
+        let document = visit(name).unwrap();
+        let steps = document["steps"].as_array().unwrap();
+        let checked: Vec<_> = steps.iter().flat_map(|s| facts(&s["verified"])).collect();
+        assert_eq!(checked, facts(&room["evidence"]), "{name}");
+    }
+}
+
+#[hil::test]
+fn people_read_which_file_is_written_and_what_was_expected_of_it(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let text = call("channel sysfs").unwrap().output;
+    let path = device.attributes().directory().path();
+    let path = path.join(attribute::TIMEOUT_MS);
+    let expected = [
+        format!("to the kernel    write(2) to {}", path.display()),
+        "answer           1234".to_owned(),
+        "checked          timeout_ms set".to_owned(),
+        "sysfs passed".to_owned(),
+    ];
+    for expected in expected {
+        assert!(text.contains(&expected), "no {expected:?} in {text}");
+    }
+}
+
+#[hil::test]
+fn a_mechanism_that_does_not_work_fails_the_visit_and_is_explained(_: &mut Target) {
+    let device = Device::first().unwrap();
+    assert_ne!(device.attributes().engine().unwrap(), engine::PCI);
+    let stalled = Stalled::new(&device, Duration::from_secs(60)).unwrap();
+    let called = call("channel debugfs --json").unwrap();
+    stalled.lift().unwrap();
+    assert_eq!(called.code, Some(1), "{called:?}");
+    let document = called.json().unwrap();
+    assert_eq!(document["status"], "failed");
+    assert_eq!(document["error"], "the engine was stalled before");
+}
+
+#[hil::test]
+fn a_room_that_does_not_exist_is_wrong_usage_and_those_that_do_are_listed(_: &mut Target) {
+    let called = call("channel cellar").unwrap();
+    assert_eq!(called.code, Some(2));
+    assert_eq!(called.output, "");
+    assert!(called.error.contains(&ROOMS.join(", ")), "{called:?}");
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup-target` on the board, as people and scripts use it.
+
+mod channel;
+
+hil::main!();
