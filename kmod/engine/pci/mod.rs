@@ -159,7 +159,11 @@ impl Engine for Pci {
     fn reset(&self) -> Result {
         // What it has taken, it has given to the function afterwards. The queue gives it no more.
         self.workqueue.flush();
-        self.worker.restart()
+        let restarted = self.worker.restart();
+        // What was done, the work item completes before this returns; it may be about to.
+        self.wake();
+        self.workqueue.flush();
+        restarted
     }
 
     fn quiesce(&self) {
@@ -233,7 +237,7 @@ impl State {
     /// Takes the first transfer out if it is done: there is nothing left to wait for, or nothing
     /// could be given of it.
     fn take_done(&mut self) -> Option<Moving> {
-        let is_done = self.is_running && self.moving.first().is_some_and(Moving::is_done);
+        let is_done = self.moving.first().is_some_and(Moving::is_done);
         is_done.then(|| self.moving.remove(0).ok()).flatten()
     }
 
@@ -248,6 +252,23 @@ impl State {
             let first = self.moving.first_mut()?;
             first.complete(&ring.pop().ok().flatten()?);
         }
+    }
+
+    /// Forgets all transfers but those of which the function, which is at rest, has done everything.
+    ///
+    /// What it has done must not be done once more: its source may be what a later transfer that has
+    /// been done, too, has written. Of the first that is not done, nothing later has been begun.
+    fn forget(&mut self) {
+        while let Some(ring) = self.ring.as_mut() {
+            let waits = |moving: &&mut Moving| moving.has_outstanding();
+            let (Some(first), Ok(Some(completion))) =
+                (self.moving.iter_mut().find(waits), ring.pop())
+            else {
+                break;
+            };
+            first.complete(&completion);
+        }
+        self.moving.retain(|moving| moving.is_done());
     }
 
     /// Gives what is left of the last transfer to the function. Returns whether it could take
@@ -359,16 +380,15 @@ impl Worker {
         }
     }
 
-    /// Makes the function forget everything, and start.
+    /// Makes the function forget everything, and start. What it has done is left to be completed.
     fn restart(&self) -> Result {
         let mut state = self.state.lock();
-        let state = &mut *state;
-        let ring = state.ring.as_mut().ok_or(ENODEV)?;
         let was_running = mem::replace(&mut state.is_running, false);
-        let restarted = self.function.reset().and_then(|()| {
-            ring.clear()?;
-            self.function.start(ring, state.coalescing)
-        });
+        let mut restarted = self.function.reset();
+        if restarted.is_ok() {
+            state.forget();
+            restarted = self.start(&mut state);
+        }
         if restarted.is_err() {
             // So that it accesses no memory, whatever it does.
             self.function.set_master(false);
@@ -377,8 +397,15 @@ impl Worker {
             }
         }
         state.is_running = restarted.is_ok();
-        state.moving.clear();
+        state.moving.retain(|moving| moving.is_done());
         restarted
+    }
+
+    /// Starts the function, which has been reset, with empty rings.
+    fn start(&self, state: &mut State) -> Result {
+        let ring = state.ring.as_mut().ok_or(ENODEV)?;
+        ring.clear()?;
+        self.function.start(ring, state.coalescing)
     }
 
     /// Brings the function to rest for good, and frees its rings.

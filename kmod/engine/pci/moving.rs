@@ -48,6 +48,11 @@ impl Moving {
         self.result.is_ok() && self.given < self.transfer.request().length
     }
 
+    /// Whether the function has descriptors of it.
+    pub(super) fn has_outstanding(&self) -> bool {
+        self.outstanding > 0
+    }
+
     /// Whether the function does not access its memory any more, nor will.
     pub(super) fn is_done(&self) -> bool {
         self.outstanding == 0 && !self.has_rest()

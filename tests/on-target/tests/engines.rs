@@ -14,7 +14,8 @@ use dmacopy_uapi::ring::{COPY, FILL, NOP};
 use hil::Target;
 use kernel_channels::Interest;
 use on_target::{
-    Errno, PATIENCE, Result, Stalled, Unbound, WithSoftware, pattern, wait_for_waiting,
+    Errno, PATIENCE, Result, Stalled, Unbound, WithSoftware, pattern, pop_all, submit,
+    wait_for_waiting, wait_until,
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -188,6 +189,53 @@ fn every_engine_can_be_stalled_and_goes_on(_: &mut Target) {
         same("a stalled copy", &errno, &Some(libc::ETIMEDOUT))?;
         stalled.lift()?;
         session.copy(0, 2048, 64)?;
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[hil::test]
+fn every_engine_does_nothing_twice_that_it_had_done_before_a_reset(_: &mut Target) {
+    on_each(|device| {
+        let attributes = device.attributes().directory();
+        // As late as hardware can tell of it, if it can be late at all.
+        for attribute in [
+            names::attribute::INTERRUPT_COUNT,
+            names::attribute::INTERRUPT_MICROSECONDS,
+        ] {
+            let set = attributes.set(attribute, 0xffff);
+            same(
+                "errno",
+                &set.errno().unwrap_or(libc::EOPNOTSUPP),
+                &libc::EOPNOTSUPP,
+            )?;
+        }
+        let session = device.session()?;
+        let mut rings = session.rings()?;
+        let mut buffer = session.buffer()?;
+        for round in 0..20 {
+            let (first, second) = (pattern(round, 1024), pattern(1000 + round, 1024));
+            buffer.write(0, &first)?;
+            buffer.write(8192, &second)?;
+            // What the first one has read, the second one overwrites.
+            submit(
+                &mut rings,
+                &session,
+                &[copy(0, 4096, 1024), copy(8192, 0, 1024)],
+                0,
+            )?;
+            thread::sleep(SHORT / 5 * u32::from(round % 2 == 0));
+            session.reset_engine()?;
+            let mut ends = Vec::new();
+            let look = || {
+                ends.extend(pop_all(&mut rings)?);
+                Ok(ends.clone())
+            };
+            let ends = wait_until(look, |ends| ends.len() == 2)?;
+            same("the ends", &ends, &vec![(0, None); 2])?;
+            same("the first copy", &buffer.copy_to_vec(4096, 1024)?, &first)?;
+            same("the second copy", &buffer.copy_to_vec(0, 1024)?, &second)?;
+        }
         Ok(())
     })
     .unwrap();
