@@ -105,7 +105,7 @@ impl InPlaceModule for DmaCopyModule {
                 _netlink: netlink::register()?,
                 _driver <- Registration::new(MODULE_NAME, module),
                 // After it, so that the engine of the board itself has the first number.
-                _software: if wants_software(&registry) {
+                _software: if wants_software() {
                     Some(sys::platform::Device::register(MODULE_NAME)?)
                 } else {
                     None
@@ -118,15 +118,16 @@ impl InPlaceModule for DmaCopyModule {
 }
 
 /// Whether the module makes a device for itself.
-fn wants_software(registry: &registry::Registry) -> bool {
+fn wants_software() -> bool {
     use module_parameters::{
         always_software,
         software, //
     };
     use sys::compat::is_on;
 
-    let hardware = registry.first_from(0);
-    is_on(always_software.value()) || (hardware.is_none() && is_on(software.value()))
+    // The driver of such a node may have to wait for another one, so it need not be bound yet.
+    let has_node = || sys::of::has_node(c_name!(uapi::names::COMPATIBLE));
+    is_on(always_software.value()) || (is_on(software.value()) && !has_node())
 }
 
 module! {

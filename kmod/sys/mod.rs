@@ -24,6 +24,7 @@ pub(crate) mod kobject;
 pub(crate) mod miscdevice;
 pub(crate) mod module_data;
 pub(crate) mod netlink;
+pub(crate) mod of;
 pub(crate) mod pages;
 pub(crate) mod pci;
 pub(crate) mod platform;
