@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/dmaengine.h>
 #include <linux/log2.h>
+#include <linux/math.h>
 #include <linux/minmax.h>
 
 #include "dmaengine.h"
@@ -54,10 +55,13 @@ size_t dmacopy_dma_alignment(struct dma_chan *chan)
 	return max_t(size_t, width, 1UL << dma->copy_align);
 }
 
-/* The longest piece of memory that one copy may read or write. */
+/* The longest piece of memory that one copy may read or write: a multiple of the alignment. */
 size_t dmacopy_dma_max_bytes(struct dma_chan *chan)
 {
-	return dma_get_max_seg_size(chan->device->dev);
+	size_t alignment = dmacopy_dma_alignment(chan);
+
+	return max_t(size_t, alignment,
+		     round_down(dma_get_max_seg_size(chan->device->dev), alignment));
 }
 
 static void done(void *param, const struct dmaengine_result *result)
