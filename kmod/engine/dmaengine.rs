@@ -15,10 +15,7 @@
 //! allocated for the controller, by [`Binding`](crate::sys::binding::Binding), and their addresses
 //! can be given to it as they are.
 
-use core::{
-    cmp::min,
-    mem, //
-};
+use core::cmp::min;
 
 use kernel::{
     impl_has_work,
@@ -127,11 +124,12 @@ impl Engine for DmaEngine {
     }
 
     fn quiesce(&self) {
+        self.workqueue.flush();
+        // If the controller does not obey, nothing that it may access is freed, nor the channel.
+        let _ = self.worker.forget();
         // With the channel, the bell goes, which refers to the worker, which refers to the channel.
         self.worker.channel.release();
         self.workqueue.flush();
-        // There is no controller to refuse it any more.
-        let _ = self.worker.forget();
     }
 }
 
@@ -272,7 +270,7 @@ impl Worker {
         let is_idle = moving.copies.is_empty();
         let has_room = moving.copies.len() < DEPTH;
         let feeding = moving.feeding.as_mut()?;
-        if feeding.failure.is_none() && !feeding.is_done() {
+        if !feeding.has_ended() {
             let begun = match feeding.part(&self.channel) {
                 // The processor must not overtake the controller.
                 Ok(part) if part.is_for_processor() && !is_idle => return Some(Next::Wait),
@@ -333,16 +331,47 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes everything back from the controller.
+    /// Takes everything back from the controller. What it has done is completed.
+    ///
+    /// That must not be done once more: its source may be what a later transfer that has been done,
+    /// too, has written.
     fn forget(&self) -> Result {
-        let empty = Moving::new()?;
-        let mut moving = self.moving.lock();
-        self.channel.terminate()?;
-        let forgotten = mem::replace(&mut *moving, empty);
-        drop(moving);
-        // With the lock released: it may be the last to refer to a buffer.
-        drop(forgotten);
-        Ok(())
+        let feeding = {
+            let mut moving = self.moving.lock();
+            if let Err(error) = self.channel.terminate() {
+                // It may be in the middle of what it has, but gets no more of that.
+                if let Some(feeding) = &mut moving.feeding {
+                    feeding.failure.get_or_insert(error);
+                }
+                return Err(error);
+            }
+            moving.feeding.take()
+        };
+        // With the lock released, here and below: something may be the last to refer to a buffer.
+        loop {
+            let next = self.reap(&mut self.moving.lock());
+            let Some(Next::Complete(transfer, result)) = next else {
+                break;
+            };
+            self.queue.complete(&transfer, result);
+        }
+        let (failure, is_all_done) = {
+            let mut moving = self.moving.lock();
+            (moving.failure.take(), moving.copies.is_empty())
+        };
+        if let Some(feeding) = feeding.filter(|feeding| is_all_done && feeding.has_ended()) {
+            let failure = failure.or(feeding.failure);
+            self.queue
+                .complete(&feeding.transfer, failure.map_or(Ok(()), Err));
+        }
+        loop {
+            let copy = self.moving.lock().copies.pop();
+            let Some(copy) = copy else {
+                return Ok(());
+            };
+            // Nobody will ask for it.
+            let _ = self.channel.outcome(copy.ticket);
+        }
     }
 }
 
@@ -359,6 +388,11 @@ impl Moving {
 impl Feeding {
     fn is_done(&self) -> bool {
         self.done == self.transfer.request().length
+    }
+
+    /// Whether nothing more is to be moved.
+    fn has_ended(&self) -> bool {
+        self.is_done() || self.failure.is_some()
     }
 
     /// The next part.

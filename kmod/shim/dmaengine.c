@@ -12,6 +12,7 @@
 #include <linux/log2.h>
 #include <linux/math.h>
 #include <linux/minmax.h>
+#include <linux/module.h>
 
 #include "dmaengine.h"
 
@@ -69,12 +70,11 @@ static void done(void *param, const struct dmaengine_result *result)
 	dmacopy_dma_done(param, result->result == DMA_TRANS_NOERROR);
 }
 
-/* Queues a copy, which begins after dmacopy_dma_issue(). May sleep. */
+/* Queues a copy, which begins after dmacopy_dma_issue(), and returns its cookie. May sleep. */
 int dmacopy_dma_copy(struct dma_chan *chan, dma_addr_t to, dma_addr_t from,
 		     size_t bytes, void *param)
 {
 	struct dma_async_tx_descriptor *tx;
-	dma_cookie_t cookie;
 
 	tx = dmaengine_prep_dma_memcpy(chan, to, from, bytes,
 				       DMA_PREP_INTERRUPT | DMA_CTRL_ACK);
@@ -82,8 +82,7 @@ int dmacopy_dma_copy(struct dma_chan *chan, dma_addr_t to, dma_addr_t from,
 		return -ENOMEM;
 	tx->callback_result = done;
 	tx->callback_param = param;
-	cookie = dmaengine_submit(tx);
-	return dma_submit_error(cookie) ? cookie : 0;
+	return dmaengine_submit(tx);
 }
 
 void dmacopy_dma_issue(struct dma_chan *chan)
@@ -91,8 +90,27 @@ void dmacopy_dma_issue(struct dma_chan *chan)
 	dma_async_issue_pending(chan);
 }
 
+/* Whether a copy has been done: 1, or -EIO if it has failed, or 0 as long as that is not known. */
+int dmacopy_dma_status(struct dma_chan *chan, int cookie)
+{
+	switch (dma_async_is_tx_complete(chan, cookie, NULL, NULL)) {
+	case DMA_COMPLETE:
+		return 1;
+	case DMA_ERROR:
+		return -EIO;
+	default:
+		return 0;
+	}
+}
+
 /* Forgets all copies; when this returns, no callback runs any more. May sleep. */
 int dmacopy_dma_terminate(struct dma_chan *chan)
 {
 	return dmaengine_terminate_sync(chan);
+}
+
+/* Keeps the module loaded for good, for callbacks that nothing can keep from coming. */
+void dmacopy_dma_keep_module(void)
+{
+	__module_get(THIS_MODULE);
 }

@@ -20,7 +20,9 @@ size_t dmacopy_dma_max_bytes(struct dma_chan *chan);
 int dmacopy_dma_copy(struct dma_chan *chan, dma_addr_t to, dma_addr_t from,
 		     size_t bytes, void *param);
 void dmacopy_dma_issue(struct dma_chan *chan);
+int dmacopy_dma_status(struct dma_chan *chan, int cookie);
 int dmacopy_dma_terminate(struct dma_chan *chan);
+void dmacopy_dma_keep_module(void);
 
 /* Defined in Rust. Called in interrupt context, when a copy is done. */
 void dmacopy_dma_done(void *param, bool ok);

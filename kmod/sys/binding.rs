@@ -22,7 +22,10 @@ use kernel::{
     }, //
 };
 
-use super::dmaengine::Controller;
+use super::dmaengine::{
+    Channel,
+    Controller, //
+};
 
 /// The binding of a device to its driver.
 ///
@@ -34,6 +37,8 @@ pub(crate) struct Binding {
     device: ARef<device::Device>,
     /// The device that does the DMA: the same, or its controller.
     for_dma: ARef<device::Device>,
+    /// Of the controller, if it is that.
+    channel: Option<Arc<Channel>>,
     #[pin]
     is_bound: Mutex<bool>,
 }
@@ -55,6 +60,7 @@ impl Binding {
             pin_init!(Self {
                 device: device.into(),
                 for_dma,
+                channel: controller.map(|controller| controller.channel().clone()),
                 is_bound <- new_mutex!(true),
             }),
             GFP_KERNEL,
@@ -70,9 +76,12 @@ impl Binding {
 
     /// The device for whose DMA memory is allocated and mapped, kept bound until the result is
     /// dropped; [`None`] when it is not bound any more.
+    ///
+    /// [`None`], too, as long as it accesses memory that it should not: none must be freed then.
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
         let guard = self.is_bound.lock();
-        if !*guard {
+        let is_stuck = self.channel.as_ref().is_some_and(|dma| dma.is_stuck());
+        if !*guard || is_stuck {
             return None;
         }
         // INVARIANT: The guard is that of the device's binding, and true.

@@ -67,7 +67,9 @@ extern "C" {
         param: *mut c_void,
     ) -> c_int;
     fn dmacopy_dma_issue(chan: *mut DmaChan);
+    fn dmacopy_dma_status(chan: *mut DmaChan, cookie: c_int) -> c_int;
     fn dmacopy_dma_terminate(chan: *mut DmaChan) -> c_int;
+    fn dmacopy_dma_keep_module();
 }
 
 /// Is told when a copy is done.
@@ -90,6 +92,7 @@ pub(crate) struct Ticket(usize);
 pub(crate) struct Controller {
     client: ARef<device::Device>,
     device: ARef<device::Device>,
+    channel: Arc<Channel>,
 }
 
 impl Controller {
@@ -99,11 +102,20 @@ impl Controller {
     pub(super) fn of(&self, client: &device::Device<Bound>) -> Option<&ARef<device::Device>> {
         ptr::eq(raw_device(client), raw_device(&self.client)).then_some(&self.device)
     }
+
+    /// Its channel.
+    pub(super) fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
 }
 
 /// Where the outcome of a copy is noted.
 struct Slot {
     state: Atomic<u32>,
+    /// By what dmaengine knows the copy.
+    cookie: Atomic<i32>,
+    /// The state that the copy had when it was terminated.
+    left: Atomic<u32>,
     listener: Arc<dyn Listener>,
 }
 
@@ -132,13 +144,31 @@ struct Requested {
 unsafe impl Send for Requested {}
 
 impl Requested {
+    /// Forgets all copies but those that have been done.
+    ///
+    /// A driver may drop the callbacks of those, so it is asked for them, and before it is stopped:
+    /// some count as done what they stop. What it finds done between the two is taken for not done,
+    /// unless it calls back in time; there is no way to ask for that which all drivers offer.
     fn terminate(&mut self) -> Result {
+        for slot in &self.slots {
+            // SAFETY: By the type invariants, the channel is requested. Any cookie can be asked for.
+            let status =
+                unsafe { dmacopy_dma_status(self.chan.as_ptr(), slot.cookie.load(Relaxed)) };
+            let left = match status {
+                0 => FREE,
+                1.. => DONE,
+                _ => FAILED,
+            };
+            slot.left.store(left, Relaxed);
+        }
         // SAFETY: By the type invariants, the channel is requested. No callback waits for the lock
         // that whoever calls this holds.
         to_result(unsafe { dmacopy_dma_terminate(self.chan.as_ptr()) })?;
         // No copy that has been given before calls back any more.
         for slot in &self.slots {
-            slot.state.store(FREE, Relaxed);
+            if slot.state.load(Relaxed) == BUSY {
+                slot.state.store(slot.left.load(Relaxed), Relaxed);
+            }
         }
         Ok(())
     }
@@ -146,9 +176,12 @@ impl Requested {
 
 impl Drop for Requested {
     fn drop(&mut self) {
-        // A controller that cannot be stopped may go on to call back.
+        // A controller that cannot be stopped may go on to call back, and uses what the channel has.
         if self.terminate().is_err() {
             core::mem::forget(core::mem::take(&mut self.slots));
+            // SAFETY: This can be called at any time that code of the module runs.
+            unsafe { dmacopy_dma_keep_module() };
+            return;
         }
         // SAFETY: By the type invariants, the channel is requested, and not released by anyone else.
         unsafe { dma_release_channel(self.chan.as_ptr()) };
@@ -160,6 +193,9 @@ impl Drop for Requested {
 pub(crate) struct Channel {
     alignment: usize,
     max_bytes: usize,
+    controller: ARef<device::Device>,
+    /// The controller could not be stopped, and may access memory that it should not.
+    is_stuck: Atomic<bool>,
     #[pin]
     requested: Mutex<Option<Requested>>,
 }
@@ -192,24 +228,29 @@ impl Channel {
         }
         // SAFETY: As above.
         let device = unsafe { dmacopy_dma_controller(chan) };
-        // INVARIANT: A managed link makes the driver core unbind `client` before it unbinds the
-        // controller, which is bound now: it has been found in the state of a link whose consumer
-        // is being probed.
-        let controller = Controller {
-            client: client.into(),
-            // SAFETY: The controller of a requested channel is a device, and registered.
-            device: unsafe { device::Device::get_device(device) },
-        };
+        // SAFETY: The controller of a requested channel is a device, and registered.
+        let device = unsafe { device::Device::get_device(device) };
+        let controller = device.clone();
         let this = Arc::pin_init(
             pin_init!(Self {
                 // SAFETY: As above.
                 alignment: unsafe { dmacopy_dma_alignment(chan) },
                 // SAFETY: As above.
                 max_bytes: unsafe { dmacopy_dma_max_bytes(chan) },
+                controller,
+                is_stuck: Atomic::new(false),
                 requested <- new_mutex!(Some(requested)),
             }),
             GFP_KERNEL,
         )?;
+        // INVARIANT: A managed link makes the driver core unbind `client` before it unbinds the
+        // controller, which is bound now: it has been found in the state of a link whose consumer
+        // is being probed.
+        let controller = Controller {
+            client: client.into(),
+            device,
+            channel: this.clone(),
+        };
         // The channel does not outlive the binding, and so not its controller's either.
         devres::register(client, End(this.clone()), GFP_KERNEL)?;
         Ok((this, controller))
@@ -230,6 +271,8 @@ impl Channel {
         let slot = Arc::new(
             Slot {
                 state: Atomic::new(FREE),
+                cookie: Atomic::new(0),
+                left: Atomic::new(FREE),
                 listener,
             },
             GFP_KERNEL,
@@ -258,12 +301,13 @@ impl Channel {
         // SAFETY: By the type invariants, the channel is requested. This can sleep, in process
         // context with a mutex held.
         // INVARIANT: The parameter comes from one of `slots`.
-        let copy = to_result(unsafe { dmacopy_dma_copy(chan, to, from, bytes, param) });
-        if let Err(error) = copy {
+        let cookie = unsafe { dmacopy_dma_copy(chan, to, from, bytes, param) };
+        if let Err(error) = to_result(cookie) {
             // It does not call back.
             slot.state.store(FREE, Relaxed);
             return Err(error);
         }
+        slot.cookie.store(cookie, Relaxed);
         // SAFETY: As above.
         unsafe { dmacopy_dma_issue(chan) };
         Ok(Ticket(index))
@@ -285,12 +329,29 @@ impl Channel {
     }
 
     /// Forgets all copies; when this has returned [`Ok`], no memory is accessed for them any more.
+    /// Of those that have been done, [`Self::outcome`] tells still.
+    ///
+    /// After an error, [`Self::is_stuck`] until it succeeds.
     #[doc(alias = "dmaengine_terminate_sync")]
     pub(crate) fn terminate(&self) -> Result {
-        match &mut *self.requested.lock() {
+        let terminated = match &mut *self.requested.lock() {
             Some(requested) => requested.terminate(),
+            None if self.is_stuck() => Err(EIO),
             None => Ok(()),
+        };
+        let was_stuck = self.is_stuck.xchg(terminated.is_err(), Relaxed);
+        if terminated.is_err() && !was_stuck {
+            dev_err!(
+                self.controller,
+                "cannot be stopped, so the memory that it may access is not freed\n"
+            );
         }
+        terminated
+    }
+
+    /// Whether the controller may access memory of copies that have been given up.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Relaxed)
     }
 
     /// Terminates and gives the channel back; everything fails with `ENODEV` then.
