@@ -230,9 +230,10 @@ struct dmacopy_sync {
 /*
  * The argument of DMACOPY_IOCTL_RESET.
  *
- * The engine forgets what it has taken, which is given to it once more: no transfer is lost, of
- * no session. Errors: EPERM (no CAP_SYS_ADMIN in the initial user namespace), EINVAL (a flag or
- * a reserved field that is not zero), EIO (the engine cannot be reset), ENODEV.
+ * What the engine has done is completed. It forgets the rest of what it has taken, which is
+ * given to it once more: no transfer is lost, of no session. Errors: EPERM (no CAP_SYS_ADMIN in
+ * the initial user namespace), EINVAL (a flag or a reserved field that is not zero), EIO (the
+ * engine cannot be reset), ENODEV.
  */
 struct dmacopy_reset {
 	/* Zero; no flag is defined. */

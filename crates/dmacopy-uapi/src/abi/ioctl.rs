@@ -374,8 +374,8 @@ pub const fn map_offset(buffer: u8) -> u64 {
 
 /// The argument of [`RESET`].
 ///
-/// The engine forgets what it has taken, which is given to it once more: no transfer is lost, of no
-/// session. Errors: `EPERM` (no `CAP_SYS_ADMIN` in the initial user namespace), `EINVAL` (a flag or a
+/// What the engine has done is completed. It forgets the rest of what it has taken, which is given to
+/// it once more: no transfer is lost, of no session. Errors: `EPERM` (no `CAP_SYS_ADMIN` in the initial user namespace), `EINVAL` (a flag or a
 /// reserved field that is not zero), `EIO` (the engine cannot be reset), `ENODEV`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
