@@ -35,15 +35,18 @@
 //!
 //! `Notifier::set` is taken last, too. The timer that is waited for with it held takes no lock.
 //!
-//! What an engine that is hardware has taken, `Worker::moving` or `Worker::state`, comes before the lock of a buffer, and
-//! `Channel::requested` after all of the above, with none of them taken while it is held.
+//! What an engine that is hardware has taken, `Worker::moving` or `Worker::state`, comes before the
+//! lock of a buffer, and `Channel::requested` after all of the above, with none of them taken while
+//! it is held.
 //!
 //! `Queue::recovery` comes before `Health::announced`, that before `Aftermath::pending`, the lock of
 //! the upcall's setting and `Queue::inner`, and `Queue::inner` after all others but number 10, with no
-//! lock taken while it is held. The watchdog and the engine's worker take `recovery`, `announced`,
-//! `pending`, the setting, `stream`, `rings`, `state` and `inner`, so they are waited for with at most
-//! `sessions` and what comes before that held. The work of `Aftermath` takes `sessions`, too, so it is
-//! waited for with nothing held but what comes before that.
+//! lock taken while it is held. The watchdog takes `recovery`, and it and the engine's worker take
+//! `announced`, `pending`, the setting, `stream`, `rings`, `state` and `inner`, so they are waited for
+//! with at most `sessions` and what comes before that held. The worker is waited for with `recovery`
+//! held, too, while an engine completes what it had done before a reset; so `recovery` comes before
+//! `stream`. The work of `Aftermath` takes `sessions`, too, so it is waited for with nothing held but
+//! what comes before that.
 //!
 //! No lock is held while user memory is accessed: that may take the mmap lock.
 

@@ -279,14 +279,17 @@ impl Queue {
     /// that one ends, and what nobody wants any more.
     fn recover(self: &Arc<Self>, engine: &dyn Engine, reason: Option<Error>) {
         let recovery = self.recovery.lock();
-        {
+        let first = {
             let mut inner = self.inner.lock();
             if inner.engine.is_none() {
                 return;
             }
             // From here on it gets nothing to take.
             inner.resetting = true;
-        }
+            let first = inner.moving.iter().next();
+            first.map(|first| first.sequence())
+        };
+        // What it has done, it completes.
         let result = engine.reset();
         self.counters().resets.add(1, Relaxed);
 
@@ -298,8 +301,9 @@ impl Queue {
             inner.has_fault = false;
             // Without one it has been closed meanwhile: who does that ends what has been forgotten.
             inner.engine.as_ref()?;
-            let first = inner.moving.iter().next();
-            let sequence = first.map_or(inner.last_submitted, |first| first.sequence());
+            let left = inner.moving.iter().next();
+            let left = left.map(|left| left.sequence());
+            let sequence = left.unwrap_or(inner.last_submitted);
             if result.is_err() {
                 ended = inner.withdraw_all(|_| true);
                 ended.push_all_back(&mut inner.moving);
@@ -307,8 +311,11 @@ impl Queue {
                 inner.state = State::Failed;
                 return (!was_failed).then_some((inner.state, sequence));
             }
-            if let (Some(_), Some(first)) = (reason, inner.moving.pop_front()) {
-                ended.push_back(first);
+            // Not another one, if that has been completed after all.
+            if reason.is_some() && left == first {
+                if let Some(first) = inner.moving.pop_front() {
+                    ended.push_back(first);
+                }
             }
             inner.give_again(&mut ended);
             // It has as much time as at first.

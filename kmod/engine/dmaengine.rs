@@ -117,10 +117,11 @@ impl Engine for DmaEngine {
     fn reset(&self) -> Result {
         // What the worker has taken is in `moving` then. The queue gives it no more.
         self.workqueue.flush();
-        self.worker.forget()?;
-        // What it has found done before, it completes.
+        let forgotten = self.worker.forget();
+        // What was done, the work item completes before this returns.
+        self.start();
         self.workqueue.flush();
-        Ok(())
+        forgotten
     }
 
     fn quiesce(&self) {
@@ -178,6 +179,8 @@ struct Moving {
 /// A copy that the controller has been given.
 struct Copy {
     ticket: Ticket,
+    /// How it has ended, if it has been asked for that already.
+    outcome: Option<Result>,
     /// The transfer of which this is the last part.
     last_of: Option<Arc<Transfer>>,
 }
@@ -252,7 +255,10 @@ impl Worker {
     /// Looks at what the controller has done.
     fn reap(&self, moving: &mut Moving) -> Option<Next> {
         loop {
-            let outcome = self.channel.outcome(moving.copies.first()?.ticket)?;
+            let first = moving.copies.first()?;
+            let outcome = first
+                .outcome
+                .or_else(|| self.channel.outcome(first.ticket))?;
             let copy = moving.copies.remove(0).ok()?;
             if let Err(error) = outcome {
                 moving.failure.get_or_insert(error);
@@ -286,7 +292,11 @@ impl Worker {
                         moving.feeding = None;
                     }
                     // There is room, as has just been seen.
-                    let _ = moving.copies.push_within_capacity(Copy { ticket, last_of });
+                    let _ = moving.copies.push_within_capacity(Copy {
+                        ticket,
+                        outcome: None,
+                        last_of,
+                    });
                 }
                 Err(error) => feeding.failure = Some(error),
             }
@@ -331,11 +341,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes everything back from the controller. What it has done is completed.
+    /// Takes everything back from the controller but what it has done, which is left for the work
+    /// item to complete.
     ///
     /// That must not be done once more: its source may be what a later transfer that has been done,
     /// too, has written.
     fn forget(&self) -> Result {
+        let mut copies = KVec::with_capacity(DEPTH, GFP_KERNEL)?;
         let feeding = {
             let mut moving = self.moving.lock();
             if let Err(error) = self.channel.terminate() {
@@ -345,33 +357,11 @@ impl Worker {
                 }
                 return Err(error);
             }
-            moving.feeding.take()
+            moving.forget(&self.channel, &mut copies)
         };
-        // With the lock released, here and below: something may be the last to refer to a buffer.
-        loop {
-            let next = self.reap(&mut self.moving.lock());
-            let Some(Next::Complete(transfer, result)) = next else {
-                break;
-            };
-            self.queue.complete(&transfer, result);
-        }
-        let (failure, is_all_done) = {
-            let mut moving = self.moving.lock();
-            (moving.failure.take(), moving.copies.is_empty())
-        };
-        if let Some(feeding) = feeding.filter(|feeding| is_all_done && feeding.has_ended()) {
-            let failure = failure.or(feeding.failure);
-            self.queue
-                .complete(&feeding.transfer, failure.map_or(Ok(()), Err));
-        }
-        loop {
-            let copy = self.moving.lock().copies.pop();
-            let Some(copy) = copy else {
-                return Ok(());
-            };
-            // Nobody will ask for it.
-            let _ = self.channel.outcome(copy.ticket);
-        }
+        // With the lock released: they may be the last to refer to a buffer.
+        drop((copies, feeding));
+        Ok(())
     }
 }
 
@@ -382,6 +372,36 @@ impl Moving {
             feeding: None,
             failure: None,
         })
+    }
+
+    /// Moves to `forgotten` what the controller, which has been terminated, has not done: everything
+    /// from the first transfer on that it has not done whole.
+    fn forget(&mut self, channel: &Channel, forgotten: &mut KVec<Copy>) -> Option<Feeding> {
+        let mut whole = 0;
+        let mut is_all_done = true;
+        for (index, copy) in self.copies.iter_mut().enumerate() {
+            copy.outcome = channel.outcome(copy.ticket);
+            is_all_done &= copy.outcome.is_some();
+            if is_all_done && copy.last_of.is_some() {
+                // OVERFLOW: There are at most `DEPTH`.
+                whole = index + 1;
+            }
+        }
+        if is_all_done && self.feeding.as_ref().is_some_and(Feeding::has_ended) {
+            return None;
+        }
+        while self.copies.len() > whole {
+            let Some(copy) = self.copies.pop() else {
+                break;
+            };
+            // There is room, as for all copies.
+            let _ = forgotten.push_within_capacity(copy);
+        }
+        if whole == 0 {
+            // It was of a transfer that is forgotten.
+            self.failure = None;
+        }
+        self.feeding.take()
     }
 }
 
