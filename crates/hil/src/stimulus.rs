@@ -122,7 +122,13 @@ pub trait Stimulus: Debug + Send + Sync {
     }
 
     /// Takes back whatever peripherals were instructed to do.
-    fn restore(&self) {}
+    ///
+    /// # Errors
+    ///
+    /// When the board is not as it was when it was switched on: it lacks a peripheral.
+    fn restore(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Why something cannot be done to a point that there is not.

@@ -148,6 +148,10 @@ fn slot_of(name: &str) -> String {
     format!("{name}-slot")
 }
 
+/// How long the emulator waits for an answer of who plays a peripheral, in milliseconds: long enough
+/// for a PC that is busy. QEMU's own 5 s are not.
+const ANSWER_MS: u32 = 60_000;
+
 /// What the emulator is told of a peripheral, when it starts and when it is put in again.
 pub(super) fn function(qemu: &Qemu, name: &str) -> Value {
     let names = qemu.peripheral.keys().take_while(|other| *other != name);
@@ -156,6 +160,7 @@ pub(super) fn function(qemu: &Qemu, name: &str) -> Value {
         "driver": "vfio-user-pci",
         "id": name,
         "bus": slot_of(name),
+        "x-msg-timeout": ANSWER_MS,
         "socket": { "type": "unix", "path": format!("/proc/self/fd/{fd}") },
     })
 }

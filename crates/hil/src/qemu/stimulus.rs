@@ -127,10 +127,20 @@ impl Stimulus for Hands {
         peripheral.instruct(instruction).map_err(refused)
     }
 
-    fn restore(&self) {
+    fn restore(&self) -> Result<(), Error> {
         for peripheral in self.peripherals.values() {
             peripheral.restore();
         }
+        let is_off = self.running.lock().is_none();
+        for name in self.qemu.peripheral.keys().filter(|_| !is_off) {
+            let missing = match self.is_plugged(name) {
+                Ok(true) => continue,
+                Ok(false) => "it was left outside".to_owned(),
+                Err(reason) => reason,
+            };
+            return Err(failed(name, Action::Plug, missing));
+        }
+        Ok(())
     }
 }
 
@@ -148,14 +158,19 @@ impl Hands {
         self.execute("device_add", &function).map(drop)
     }
 
+    /// Whether the emulator has the peripheral.
+    fn is_plugged(&self, name: &str) -> Result<bool, String> {
+        let there = self.execute("qom-list", &json!({ "path": ADDED }))?;
+        let mut there = there.as_array().into_iter().flatten();
+        Ok(there.any(|device| device["name"] == name))
+    }
+
     /// Presses the slot's button, and waits until the board has let go.
     fn unplug(&self, name: &str) -> Result<(), String> {
         self.execute("device_del", &json!({ "id": name }))?;
         let deadline = Instant::now() + LETTING_GO;
         loop {
-            let there = self.execute("qom-list", &json!({ "path": ADDED }))?;
-            let mut there = there.as_array().into_iter().flatten();
-            if !there.any(|device| device["name"] == name) {
+            if !self.is_plugged(name)? {
                 return Ok(());
             }
             if Instant::now() >= deadline {

@@ -169,13 +169,13 @@ impl Bench {
 
     /// Leaves the board to the next user as this one has found it.
     fn clean_up(&self, reload_modules: bool) {
-        self.restore();
+        let is_whole = self.restore();
         let mut fixture = self.fixture();
         if fixture.state() != State::Ready {
             return;
         }
-        let restored = fixture
-            .agent()
+        let restored = is_whole
+            .and_then(|()| fixture.agent())
             .and_then(|agent| agent.restore(reload_modules));
         if !restored.is_ok_and(|restored| restored.left.is_empty()) {
             // The next one boots it anew.
@@ -183,10 +183,11 @@ impl Bench {
         }
     }
 
-    /// Ends what peripherals were made to do wrong.
-    fn restore(&self) {
-        if let Some(stimulus) = &self.stimulus {
-            stimulus.restore();
+    /// Ends what peripherals were made to do wrong. Fails if one is missing.
+    fn restore(&self) -> Result<(), Error> {
+        match &self.stimulus {
+            Some(stimulus) => stimulus.restore(),
+            None => Ok(()),
         }
     }
 

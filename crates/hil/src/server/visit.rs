@@ -249,7 +249,8 @@ impl Drop for Visit<'_> {
                 // is free.
                 None => self.bench.end(),
             }
-            self.bench.restore();
+            // What is missing is there again when the board is switched on.
+            let _ = self.bench.restore();
             // Nothing can be done about power that cannot be cut.
             let _ = self.bench.fixture().cut_power();
         }
