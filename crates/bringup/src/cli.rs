@@ -130,6 +130,10 @@ pub(crate) struct Test {
     #[arg(long)]
     pub(crate) boards_only: bool,
 
+    /// Only check the source: format and clippy, of the driver with the kernel's own settings.
+    #[arg(long, conflicts_with_all = ["boards_only", "board", "bench", "retries", "filters"])]
+    pub(crate) source_only: bool,
+
     /// How often a test on a board that failed is tried again; one that passes then is flaky.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,

@@ -70,6 +70,12 @@ fn test(
         older_kernels: is_whole && !options.set_up.has_series(),
         ..options.set_up.choices()
     };
+    if options.source_only {
+        let setup = Setup::new(choices, progress)?;
+        let checked = checks::run(&setup, recorder, progress)?;
+        summary.add("checks of the source", Ok(checked));
+        return Ok(());
+    }
     let (mut setup, programs) = Setup::new_while(choices, progress, |tools| {
         target_programs::build_all(tools, progress)
     })?;
