@@ -5,10 +5,11 @@
 
 use agent_wire::Record;
 
-/// What an out-of-tree module without a signature taints the kernel with, `O` and `E`.
+/// What an out-of-tree module without a signature taints the kernel with, `O` and `E`; and `X`, which
+/// is for distributions: Debian's kernel has it since a program has guarded a file by fanotify.
 ///
 /// Reference: <https://docs.kernel.org/admin-guide/tainted-kernels.html>
-const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13);
+const EXPECTED_TAINT: u64 = (1 << 12) | (1 << 13) | (1 << 16);
 
 /// How the kernel begins to complain. KASAN and KFENCE do it as a `BUG: `.
 const COMPLAINTS: [&str; 9] = [

@@ -11,23 +11,24 @@
 //! - <https://docs.kernel.org/dev-tools/kfence.html>
 //! - <https://docs.kernel.org/admin-guide/tainted-kernels.html>
 
-use hil::Agent;
+use hil::{Agent, health};
 
 /// What the test is called in the reports.
 pub(super) const NAME: &str = "all checks of memory are on, and have found nothing";
 /// And its suite.
 pub(super) const SUITE: &str = "kernel";
 
-/// Files that hold one value. The marks are those of `slab_debug=FZPU`, which all caches have; the
-/// taint is that of an out-of-tree module without a signature, and of nothing else.
-const VALUES: [(&str, &str); 6] = [
+/// Files that hold one value. The marks are those of `slab_debug=FZPU`, which all caches have.
+const VALUES: [(&str, &str); 5] = [
     ("/sys/kernel/slab/kmalloc-64/sanity_checks", "1"),
     ("/sys/kernel/slab/kmalloc-64/red_zone", "1"),
     ("/sys/kernel/slab/kmalloc-64/poison", "1"),
     ("/sys/kernel/slab/kmalloc-64/store_user", "1"),
     ("/sys/module/kfence/parameters/sample_interval", "1"),
-    ("/proc/sys/kernel/tainted", "12288"),
 ];
+
+/// What the kernel is tainted with, a decimal number.
+const TAINTED: &str = "/proc/sys/kernel/tainted";
 
 /// What KFENCE has done, one `name: number` per line.
 const KFENCE: &str = "/sys/kernel/debug/kfence/stats";
@@ -48,6 +49,11 @@ fn judge(read: impl Fn(&str) -> Result<String, String>) -> Vec<String> {
             Ok(content) => faults.push(format!("{path} is {}, not {expected}", content.trim())),
             Err(error) => faults.push(format!("{path} cannot be read: {error}")),
         }
+    }
+    match read(TAINTED).map(|content| content.trim().parse()) {
+        Ok(Ok(taint)) => faults.extend(health::unexpected_taint(taint)),
+        Ok(Err(error)) => faults.push(format!("{TAINTED} holds no number: {error}")),
+        Err(error) => faults.push(format!("{TAINTED} cannot be read: {error}")),
     }
     match read(KFENCE) {
         Ok(stats) => faults.extend(of_kfence(&stats)),
@@ -89,6 +95,9 @@ mod tests {
             if path == other {
                 return content.map(str::to_owned).ok_or("no such file".to_owned());
             }
+            if path == TAINTED {
+                return Ok("12288\n".to_owned());
+            }
             let value = VALUES.iter().find(|(known, _)| *known == path);
             Ok(value.map_or(STATS.to_owned(), |(_, value)| format!("{value}\n")))
         })
@@ -102,13 +111,22 @@ mod tests {
     #[test]
     fn each_check_that_is_off_or_missing_is_found() {
         for (path, _) in VALUES {
-            for content in [Some("0\n"), Some("12800\n"), Some(""), None] {
+            for content in [Some("0\n"), Some("2\n"), Some(""), None] {
                 let faults = found(path, content);
                 assert_eq!(faults.len(), 1, "{path} {content:?}: {faults:?}");
                 assert!(faults[0].starts_with(path), "{faults:?}");
             }
         }
         assert_eq!(found(KFENCE, None).len(), 1);
+    }
+
+    #[test]
+    fn a_taint_by_more_than_the_module_and_a_guard_of_files_is_found() {
+        for content in [Some("12800\n"), Some("x\n"), Some(""), None] {
+            let faults = found(TAINTED, content);
+            assert_eq!(faults.len(), 1, "{content:?}: {faults:?}");
+        }
+        assert_eq!(found(TAINTED, Some("77824\n")), [""; 0]);
     }
 
     #[test]
