@@ -5,6 +5,7 @@
 //! Exit codes: see [`exit`].
 
 mod agent;
+mod client;
 mod dmacopy;
 mod exit;
 mod output;
@@ -48,6 +49,9 @@ enum Command {
     Dmacopy(dmacopy::Command),
     /// Take down that an engine has stalled; the driver starts this, see its `upcall/path`
     Upcall(upcall::Arguments),
+    /// Be a client in a process of its own, for the tour
+    #[command(subcommand, hide = true)]
+    Client(client::Command),
     /// Serve a bench, as it is done when this runs as PID 1
     Agent {
         /// The plan, a JSON document that names the port
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Tour { json } => tour::run(json),
         Command::Channel { room, json } => tour::channel(&room, json),
         Command::Dmacopy(command) => dmacopy::run(&command),
+        Command::Client(command) => client::run(&command),
         Command::Upcall(arguments) => upcall::run(&arguments),
         Command::Agent { stdio: true, .. } => agent::serve_stdio(),
         Command::Agent { plan, .. } => agent::serve_port(&plan),

@@ -91,6 +91,12 @@ pub enum Error {
         /// Its type as in `/proc/filesystems`.
         filesystem: &'static str,
     },
+    /// Events came faster than they were read, and the kernel dropped some.
+    #[error("events of {object} were lost because its queue was full")]
+    QueueOverflow {
+        /// Whose queue, for example `an inotify instance`.
+        object: &'static str,
+    },
     /// An operation on the perf event of a tracepoint.
     #[error("cannot {operation} the perf event of tracepoint {event}")]
     PerfEvent {
@@ -253,6 +259,10 @@ pub enum Operation {
     Poll,
     /// `mmap(2)`.
     Map,
+    /// `inotify_add_watch(2)` or `fanotify_mark(2)`.
+    Watch,
+    /// `inotify_rm_watch(2)`.
+    Remove,
     /// `bind(2)` to a multicast group.
     Join,
     /// `getdents64(2)`.
@@ -285,6 +295,8 @@ impl fmt::Display for Operation {
             Self::Write => "write",
             Self::Poll => "poll",
             Self::Map => "map",
+            Self::Watch => "watch",
+            Self::Remove => "remove",
             Self::Join => "join the multicast group of",
             Self::List => "list",
             Self::Create => "create",

@@ -21,10 +21,11 @@
 //! | [`procfs`] | from the kernel | a summary for people |
 //! | [`tracepoint`] | from the kernel | what happened when, in the order it happened, for measuring |
 //! | [`bpf`] | from the kernel | sums and choices that are made where something happens |
+//! | [`watch`] | from the kernel | who uses a file, and whether they may |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
 //! Unsafe code is allowed in [`ioctl`], [`mmap`], [`futex`] and [`signal`], for the signals of
-//! [`eventfd`], for the socket of [`netlink`], in [`uring`], and in the parts of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
+//! [`eventfd`], for the socket of [`netlink`], in [`uring`], for the descriptors of [`watch`], and in the parts of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
 //! them they hold all there is.
 
 pub mod bpf;
@@ -56,6 +57,7 @@ pub mod upcall;
     reason = "the kernel uses buffers after the call has returned"
 )]
 pub mod uring;
+pub mod watch;
 
 mod error;
 mod mounts;
@@ -67,7 +69,7 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 14] = [
+pub const ROOMS: [&str; 15] = [
     "chardev",
     "ioctl",
     "mmap",
@@ -81,5 +83,6 @@ pub const ROOMS: [&str; 14] = [
     "procfs",
     "tracepoint",
     "bpf",
+    "watch",
     "debugfs",
 ];

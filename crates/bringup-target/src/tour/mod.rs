@@ -26,6 +26,7 @@ mod sysfs;
 mod tracepoint;
 mod uevent;
 mod upcall;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,7 +42,7 @@ use crate::{exit, output};
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 14] = [
+const ROOMS: [(&str, Room); 15] = [
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
@@ -55,6 +56,7 @@ const ROOMS: [(&str, Room); 14] = [
     ("procfs", procfs::visit),
     ("tracepoint", tracepoint::visit),
     ("bpf", bpf::visit),
+    ("watch", watch::visit),
     ("debugfs", debugfs::visit),
 ];
 
