@@ -2,14 +2,15 @@
 
 //! Cross-builds the programs that run on the board, static, with the toolbox's own compiler.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 
 use crate::exit::Exit;
 use crate::external;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, OrFail as _, Result};
 use crate::progress::Progress;
 use crate::setup::ToolboxSetup;
 use crate::toolbox::{Access, CARGO, OUTPUT, SOURCE};
@@ -22,6 +23,9 @@ const PROFILE: &str = "on-target";
 
 /// The program that is the agent, the tour and the rest on the board.
 const PROGRAM: &str = "bringup-target";
+
+/// How large it may be, in bytes.
+pub(crate) const LARGEST: u64 = 6_000_000;
 
 /// The package whose tests run on the board.
 const TESTS: &str = "on-target";
@@ -60,6 +64,19 @@ pub(crate) fn build_program(tools: &ToolboxSetup, progress: &Progress) -> Result
     external::run(&mut command, &step, Exit::Build)?;
     step.done(&format!("{PROGRAM} for {TARGET}"));
     Ok(output(tools).join(TARGET).join(PROFILE).join(PROGRAM))
+}
+
+/// Refuses a program that has become too large for a board: each boot carries it, over a serial
+/// line where there is nothing else.
+pub(crate) fn require_small(program: &Path) -> Result<()> {
+    let metadata =
+        fs::metadata(program).or_environment(|| format!("cannot see {}", program.display()))?;
+    let bytes = metadata.len();
+    if bytes <= LARGEST {
+        return Ok(());
+    }
+    let what = format!("{PROGRAM} has {bytes} bytes, more than {LARGEST}");
+    Err(Failure::new(Exit::Build, what))
 }
 
 /// Builds the tests that run on the board.
@@ -183,6 +200,17 @@ pub(crate) fn test_program(line: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_with_one_byte_too_many_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LARGEST).unwrap();
+        require_small(file.path()).unwrap();
+        file.as_file().set_len(LARGEST + 1).unwrap();
+        let failure = require_small(file.path()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Build);
+        assert!(failure.summary().contains("6000001"), "{failure:?}");
+    }
 
     #[test]
     fn only_test_binaries_are_taken_from_cargos_messages() {

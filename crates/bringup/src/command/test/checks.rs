@@ -3,6 +3,7 @@
 //! What the source must be besides correct. Everything runs in the toolbox, so a check's verdict
 //! is the same on every PC, and the workspace is proven to build with its minimum compiler.
 
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use hil_report::{Attempt, Event, Outcome, Place, TestId};
@@ -14,7 +15,7 @@ use crate::failure::{Failure, Result};
 use crate::module;
 use crate::progress::Progress;
 use crate::setup::Setup;
-use crate::target_programs;
+use crate::target_programs::{self, LARGEST};
 
 /// A check, under the name that tells what is so when it passes.
 type Check<'a> = (String, Box<dyn Fn() -> Result<()> + 'a>);
@@ -23,7 +24,7 @@ type Check<'a> = (String, Box<dyn Fn() -> Result<()> + 'a>);
 const SUITE: &str = "source";
 
 /// All checks; those of an older kernel are of the same source.
-fn all<'a>(setup: &'a Setup, progress: &'a Progress) -> Vec<Check<'a>> {
+fn all<'a>(setup: &'a Setup, program: Option<&'a Path>, progress: &'a Progress) -> Vec<Check<'a>> {
     let mut checks: Vec<Check<'a>> = vec![
         (
             "kmod is formatted as the kernel wants it".to_owned(),
@@ -48,13 +49,24 @@ fn all<'a>(setup: &'a Setup, progress: &'a Progress) -> Vec<Check<'a>> {
         "the workspace has no warning of clippy".to_owned(),
         Box::new(|| target_programs::clippy(&setup.tools, progress)),
     ));
+    if let Some(program) = program {
+        checks.push((
+            format!("the board's program has at most {LARGEST} bytes"),
+            Box::new(|| target_programs::require_small(program)),
+        ));
+    }
     checks
 }
 
-/// Runs all checks; one that finds something does not keep the next from running. In the reports a
+/// Runs all checks, that of the board's program only if it was built; one that finds something does not keep the next from running. In the reports a
 /// check that found something is source that does not build.
-pub(super) fn run(setup: &Setup, recorder: &Recorder, progress: &Progress) -> Result<Counts> {
-    let checks = all(setup, progress);
+pub(super) fn run(
+    setup: &Setup,
+    program: Option<&Path>,
+    recorder: &Recorder,
+    progress: &Progress,
+) -> Result<Counts> {
+    let checks = all(setup, program, progress);
     anstream::println!("\nrunning {} checks of the source", checks.len());
     let mut counts = Counts::default();
     let mut failures: Vec<Failure> = Vec::new();

@@ -72,7 +72,7 @@ fn test(
     };
     if options.source_only {
         let setup = Setup::new(choices, progress)?;
-        let checked = checks::run(&setup, recorder, progress)?;
+        let checked = checks::run(&setup, None, recorder, progress)?;
         summary.add("checks of the source", Ok(checked));
         return Ok(());
     }
@@ -83,7 +83,7 @@ fn test(
         let on_pc = on_pc::run(&setup.tools.repository, recorder, progress);
         let on_pc = on_pc.inspect_err(|failure| recorder.blame(failure, None));
         summary.add("on this PC", on_pc);
-        let checked = checks::run(&setup, recorder, progress)?;
+        let checked = checks::run(&setup, Some(&programs.agent), recorder, progress)?;
         summary.add("checks of the source", Ok(checked));
     }
     if on_board::is_wanted_name(older::NAME, &options.filters) {
