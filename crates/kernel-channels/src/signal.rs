@@ -86,6 +86,10 @@ impl Signal {
     pub const USER1: Self = Self(libc::SIGUSR1);
     /// A child has ended. `SIGCHLD`
     pub const CHILD: Self = Self(libc::SIGCHLD);
+    /// Ctrl-C was pressed. `SIGINT`
+    pub const INTERRUPT: Self = Self(libc::SIGINT);
+    /// The program is asked to end. `SIGTERM`
+    pub const TERMINATE: Self = Self(libc::SIGTERM);
 
     /// A signal that is queued, by its number from 0 on; none if there are not so many. `SIGRTMIN`
     pub fn real_time(number: u8) -> Option<Self> {
@@ -105,6 +109,8 @@ impl fmt::Display for Signal {
             libc::SIGIO => f.pad("SIGIO"),
             libc::SIGUSR1 => f.pad("SIGUSR1"),
             libc::SIGCHLD => f.pad("SIGCHLD"),
+            libc::SIGINT => f.pad("SIGINT"),
+            libc::SIGTERM => f.pad("SIGTERM"),
             number if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number) => {
                 f.pad(&format!("SIGRTMIN+{}", number - libc::SIGRTMIN()))
             }
