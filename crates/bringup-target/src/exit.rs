@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use crate::output;
+
 /// The exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -16,6 +18,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// There is no such dmacopy device.
     NoDevice = 3,
+    /// The time was up before what was waited for had come.
+    Timeout = 4,
 }
 
 /// The table of exit codes, for `--help`.
@@ -24,7 +28,8 @@ Exit codes:
   0  ok
   1  something failed, or is not as it should be
   2  wrong usage
-  3  there is no such dmacopy device";
+  3  there is no such dmacopy device
+  4  the time was up before what was waited for had come";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -44,21 +49,30 @@ pub(crate) enum Refusal {
     NoDevice(String),
 }
 
-/// What a command ends with: whether all is well, or why it could not be carried out.
-pub(crate) fn end(result: anyhow::Result<bool>) -> ExitCode {
+/// What a command ends with, or why it could not be carried out.
+pub(crate) fn end(result: anyhow::Result<impl Into<Exit>>) -> ExitCode {
     match result {
-        Ok(true) => Exit::Ok.into(),
-        Ok(false) => Exit::Failed.into(),
+        Ok(exit) => exit.into().into(),
         Err(error) => report(&error),
+    }
+}
+
+impl From<bool> for Exit {
+    /// Whether all is well.
+    fn from(is_well: bool) -> Self {
+        match is_well {
+            true => Self::Ok,
+            false => Self::Failed,
+        }
     }
 }
 
 /// Prints an error with its causes, and says what to exit with.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    output::tell(&format!("error: {error:#}"));
     let exit = of(error);
     if exit == Exit::NoDevice {
-        eprintln!("help: `bringup-target doctor` says what is missing");
+        output::tell("help: `bringup-target doctor` says what is missing");
     }
     exit.into()
 }
@@ -96,7 +110,13 @@ mod tests {
 
     #[test]
     fn the_help_tells_each_exit_code() {
-        let all = [Exit::Ok, Exit::Failed, Exit::Usage, Exit::NoDevice];
+        let all = [
+            Exit::Ok,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NoDevice,
+            Exit::Timeout,
+        ];
         let told: Vec<_> = HELP.lines().skip(1).collect();
         assert_eq!(told.len(), all.len());
         for (line, exit) in told.iter().zip(all) {

@@ -7,6 +7,8 @@
 mod agent;
 mod client;
 mod dmacopy;
+mod duration;
+mod ending;
 mod exit;
 mod output;
 mod tour;
@@ -44,7 +46,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Ask the driver
+    /// Ask the driver, have it work, watch it
     #[command(subcommand)]
     Dmacopy(dmacopy::Command),
     /// Take down that an engine has stalled; the driver starts this, see its `upcall/path`

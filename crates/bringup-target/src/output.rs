@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the commands print: text for people, or JSON for programs.
+//! What the commands print: text for people, or JSON for programs. Colours are for a terminal, and
+//! only without `NO_COLOR`.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -17,8 +18,26 @@ pub(crate) fn print(
         true => serde_json::to_string_pretty(document)? + "\n",
         false => text(),
     };
-    write(&mut io::stdout().lock(), &text)?;
+    write(&mut anstream::stdout().lock(), &text)?;
     Ok(())
+}
+
+/// Prints one of many lines, at once, and says whether somebody still reads them.
+pub(crate) fn print_line(
+    json: bool,
+    line: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<bool> {
+    let line = match json {
+        true => serde_json::to_string(line)?,
+        false => text(),
+    };
+    write(&mut anstream::stdout().lock(), &(line + "\n"))
+}
+
+/// Tells people something beside the results. Whether they hear it changes nothing.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Whoever reads may have seen enough, as with `| head`: that is no failure.
@@ -36,6 +55,8 @@ fn write(output: &mut impl Write, text: &str) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// Refuses all that is written.

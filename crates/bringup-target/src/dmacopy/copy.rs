@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::ensure;
 use clap::Args;
-use dmacopy_client::{Buffer, Device, Error, Rings, Session};
+use dmacopy_client::{Buffer, Device, Error, Session};
 use dmacopy_uapi::ring::{self, Descriptor};
 use kernel_channels::Interest;
 use serde::Serialize;
 
+use super::batches::{self, Amount, Failure, Report, Slot, Task};
 use crate::exit::Refusal;
 use crate::output;
 
@@ -23,151 +23,90 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// What is asked for.
 #[derive(Args, Debug)]
 pub(crate) struct Work {
-    /// Bytes of each copy
-    #[arg(long, default_value_t = 4096)]
-    bytes: usize,
-    /// Copies of a batch
-    #[arg(long, default_value_t = 1)]
-    count: u32,
-    /// Batches, one after the other
-    #[arg(long, default_value_t = 1)]
-    batches: u32,
+    #[command(flatten)]
+    amount: Amount,
     /// One copy after the other until one fails, and wait for the hang-up meanwhile
     #[arg(long, conflicts_with_all = ["count", "batches"])]
     until_failure: bool,
 }
 
 /// What has come of it.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    device: String,
-    engine: String,
-    /// Copies that the driver says are done.
+#[derive(Debug, Serialize)]
+struct Copied<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
     copied: u64,
-    /// Those of them of which some byte is another one.
-    corrupted: u64,
-    /// Those that failed.
-    failed: Vec<Failure>,
     /// The device has hung up.
     hang_up: bool,
 }
 
-/// A copy that failed.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Failure {
-    /// Which one, counted from 0 through all batches.
-    number: u64,
-    errno: i32,
-}
-
 /// Copies, says what has come of it, and whether all is well.
 pub(super) fn run(device: &Device, work: &Work, json: bool) -> anyhow::Result<bool> {
-    let mut report = Report {
-        device: device.name().to_owned(),
-        engine: device.attributes().engine()?,
-        ..Report::default()
-    };
+    let mut report = Report::new(device)?;
     let session = device.session()?;
-    if work.until_failure {
-        copy_until_failure(&session, work, &mut report)?;
+    let hang_up = if work.until_failure {
+        copy_until_failure(&session, work.amount.bytes, &mut report)?
     } else {
-        copy_batches(&session, work, &mut report)?;
-    }
-    output::print(json, &report, || report.text())?;
-    Ok(report.failed.is_empty() && report.corrupted == 0)
-}
-
-/// Halves of the buffer: from the first, copies go to the second.
-struct Halves {
-    buffer: Buffer,
-    half: usize,
-}
-
-impl Halves {
-    fn new(session: &Session, bytes: usize) -> anyhow::Result<Self> {
-        let buffer = session.buffer()?;
-        let half = buffer.len() / 2;
-        if bytes == 0 {
-            return Err(Refusal::Usage("there is nothing to copy".into()).into());
+        batches::run(&session, work.amount, &Copy, &mut report)?;
+        false
+    };
+    let copied = Copied {
+        report: &report,
+        copied: report.done,
+        hang_up,
+    };
+    output::print(json, &copied, || {
+        let mut lines = report.lines("copied");
+        if hang_up {
+            lines.push("the device has gone".to_owned());
         }
-        ensure!(
-            bytes <= half,
-            "a buffer of {} bytes holds not twice {bytes}: set buffer_bytes",
-            buffer.len()
-        );
-        Ok(Self { buffer, half })
-    }
+        lines.join("\n") + "\n"
+    })?;
+    Ok(report.is_good())
 }
 
-fn copy_batches(session: &Session, work: &Work, report: &mut Report) -> anyhow::Result<()> {
-    let mut halves = Halves::new(session, work.bytes * work.count as usize)?;
-    let mut rings = session.rings()?;
-    ensure!(
-        work.count <= rings.entries(),
-        "rings of {} entries hold not {}: set ring_entries",
-        rings.entries(),
-        work.count
-    );
-    for batch in 0..u64::from(work.batches) {
-        let before = batch * u64::from(work.count);
-        copy_batch(session, &mut rings, &mut halves, work, before, report)?;
-    }
-    Ok(())
-}
+/// Copies from one half of a part to the other.
+struct Copy;
 
-fn copy_batch(
-    session: &Session,
-    rings: &mut Rings,
-    halves: &mut Halves,
-    work: &Work,
-    before: u64,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let Halves { buffer, half } = halves;
-    for index in 0..work.count {
-        let number = before + u64::from(index);
-        let source = work.bytes * index as usize;
-        buffer.write(source, &content(number, work.bytes))?;
-        buffer.fill(*half + source, work.bytes, 0)?;
-        let is_pushed = rings.push(&Descriptor {
+impl Task for Copy {
+    fn room(&self, bytes: usize) -> Option<usize> {
+        bytes.checked_mul(2)
+    }
+
+    fn prepare(&self, buffer: &mut Buffer, slot: &Slot) -> anyhow::Result<Descriptor> {
+        buffer.write(slot.start, &content(slot.number, slot.bytes))?;
+        buffer.fill(slot.start + slot.bytes, slot.bytes, 0)?;
+        Ok(Descriptor {
             opcode: ring::COPY,
-            user_data: number,
-            source: source as u64,
-            destination: (*half + source) as u64,
-            length: u32::try_from(work.bytes)?,
+            source: slot.start as u64,
+            destination: (slot.start + slot.bytes) as u64,
+            length: u32::try_from(slot.bytes)?,
             ..Descriptor::default()
-        })?;
-        ensure!(is_pushed, "no room in the ring for number {number}");
+        })
     }
-    rings.submit(session, work.count)?;
-    for expected in before..before + u64::from(work.count) {
-        let completion = rings.pop()?;
-        let number = completion.as_ref().map(|completion| completion.user_data);
-        ensure!(
-            number == Some(expected),
-            "in place of number {expected}, {number:?} has completed"
-        );
-        if let Some(errno) = completion.and_then(|completion| completion.errno) {
-            let number = expected;
-            report.failed.push(Failure { number, errno });
-            continue;
-        }
-        report.copied += 1;
-        let place = *half + work.bytes * usize::try_from(expected - before)?;
-        let arrived = buffer.copy_to_vec(place, work.bytes)?;
-        report.corrupted += u64::from(arrived != content(expected, work.bytes));
+
+    fn expected(&self, slot: &Slot) -> (usize, Vec<u8>) {
+        let content = content(slot.number, slot.bytes);
+        (slot.start + slot.bytes, content)
     }
-    ensure!(rings.pop()?.is_none(), "something has completed twice");
-    Ok(())
 }
 
-/// Copies from one half to the other, which nobody looks at: its memory goes with the device.
-fn copy_until_failure(session: &Session, work: &Work, report: &mut Report) -> anyhow::Result<()> {
-    let mut halves = Halves::new(session, work.bytes)?;
-    halves.buffer.write(0, &content(0, work.bytes))?;
-    let (to, length) = (halves.half as u64, work.bytes as u64);
+/// Copies from one half to the other, which nobody looks at: its memory goes with the device. Says
+/// whether the device has hung up.
+fn copy_until_failure(
+    session: &Session,
+    bytes: usize,
+    report: &mut Report,
+) -> anyhow::Result<bool> {
+    let mut buffer = session.buffer()?;
+    let half = buffer.len() / 2;
+    if bytes == 0 || bytes > half {
+        let what = format!("{bytes} bytes are none, or more than half of the buffer");
+        return Err(Refusal::Usage(what).into());
+    }
+    buffer.write(0, &content(0, bytes))?;
     let has_failed = AtomicBool::new(false);
-    report.hang_up = thread::scope(|scope| {
+    let hang_up = thread::scope(|scope| {
         let waiting = scope.spawn(|| -> Result<bool, Error> {
             loop {
                 let is_last = has_failed.load(Ordering::Acquire);
@@ -178,12 +117,12 @@ fn copy_until_failure(session: &Session, work: &Work, report: &mut Report) -> an
             }
         });
         let errno = loop {
-            match session.copy(0, to, length) {
-                Ok(_) => report.copied += 1,
+            match session.copy(0, half as u64, bytes as u64) {
+                Ok(_) => report.done += 1,
                 Err(error) => break error.raw_os_error(),
             }
         };
-        let number = report.copied;
+        let number = report.done;
         let errno = errno.unwrap_or_default();
         report.failed.push(Failure { number, errno });
         has_failed.store(true, Ordering::Release);
@@ -191,7 +130,7 @@ fn copy_until_failure(session: &Session, work: &Work, report: &mut Report) -> an
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
-    Ok(())
+    Ok(hang_up)
 }
 
 /// Bytes that no other copy has at the same places.
@@ -207,26 +146,6 @@ fn content(number: u64, bytes: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(bytes).collect()
 }
 
-impl Report {
-    /// The same for people.
-    fn text(&self) -> String {
-        let mut lines = vec![
-            format!("device              {}", self.device),
-            format!("engine              {}", self.engine),
-            format!("copied              {}", self.copied),
-            format!("corrupted           {}", self.corrupted),
-        ];
-        for Failure { number, errno } in &self.failed {
-            let error = std::io::Error::from_raw_os_error(*errno);
-            lines.push(format!("number {number} failed: {error}"));
-        }
-        if self.hang_up {
-            lines.push("the device has gone".to_owned());
-        }
-        lines.join("\n") + "\n"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,5 +156,17 @@ mod tests {
             (0..256).map(|number| content(number, 64)).collect();
         assert_eq!(all.len(), 256);
         assert!(all.iter().all(|one| one.len() == 64));
+    }
+
+    #[test]
+    fn a_copy_goes_from_one_half_of_its_part_to_the_other() {
+        let slot = Slot {
+            number: 3,
+            start: 1000,
+            bytes: 10,
+        };
+        assert_eq!(Copy.expected(&slot), (1010, content(3, 10)));
+        assert_eq!(Copy.room(10), Some(20));
+        assert_eq!(Copy.room(usize::MAX), None);
     }
 }

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! `dmacopy`: asks the driver, and has it copy.
+//! `dmacopy`: asks the driver, has it work, and watches it.
 
+mod batches;
 mod copy;
+mod fill;
 mod info;
+mod news;
+mod stats;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use dmacopy_client::Device;
 
-use crate::exit::{self, Refusal};
+use crate::exit::{self, Exit, Refusal};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -31,6 +36,36 @@ pub(crate) enum Command {
         #[command(flatten)]
         work: copy::Work,
         /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fill, and check each byte that was filled and those around it
+    ///
+    /// Exit code 1 if anything failed or any byte is another one.
+    Fill {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        work: fill::Work,
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a device has counted, or by how much that grows
+    Stats {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        work: stats::Work,
+        /// Print a JSON document; with --interval, one on each line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what happens to the devices as it happens, one line each, until Ctrl-C
+    Watch {
+        #[command(flatten)]
+        work: watch::Work,
+        /// Print a JSON document on each line
         #[arg(long)]
         json: bool,
     },
@@ -73,10 +108,20 @@ pub(crate) fn run(command: &Command) -> ExitCode {
     exit::end(match command {
         Command::Info { which, json } => {
             let shown = which.find().and_then(|device| info::run(&device, *json));
-            shown.map(|()| true)
+            shown.map(|()| Exit::Ok)
         }
         Command::Copy { which, work, json } => which
             .find()
-            .and_then(|device| copy::run(&device, work, *json)),
+            .and_then(|device| copy::run(&device, work, *json))
+            .map(Exit::from),
+        Command::Fill { which, work, json } => which
+            .find()
+            .and_then(|device| fill::run(&device, work, *json))
+            .map(Exit::from),
+        Command::Stats { which, work, json } => which
+            .find()
+            .and_then(|device| stats::run(&device, work, *json))
+            .map(|()| Exit::Ok),
+        Command::Watch { work, json } => watch::run(work, *json),
     })
 }

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Batches of transfers by the rings, each byte of which is checked.
+
+use anyhow::ensure;
+use clap::Args;
+use dmacopy_client::{Buffer, Device, Rings, Session};
+use dmacopy_uapi::ring::Descriptor;
+use serde::Serialize;
+
+use crate::exit::Refusal;
+
+/// How much is to be done.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Amount {
+    /// Bytes of each transfer
+    #[arg(long, default_value_t = 4096)]
+    pub(super) bytes: usize,
+    /// Transfers of a batch
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) count: u32,
+    /// Batches, one after the other
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) batches: u32,
+}
+
+/// What each transfer of a batch does. `index` is its place in the batch, `number` counts from 0
+/// through all batches.
+pub(super) trait Task {
+    /// What one transfer takes of the buffer, in bytes; none if that is more than any buffer has.
+    fn room(&self, bytes: usize) -> Option<usize>;
+
+    /// Puts into the buffer what has to be there before, and describes the transfer.
+    fn prepare(&self, buffer: &mut Buffer, slot: &Slot) -> anyhow::Result<Descriptor>;
+
+    /// What the buffer has to hold afterwards, and from where on.
+    fn expected(&self, slot: &Slot) -> (usize, Vec<u8>);
+}
+
+/// One transfer, and its part of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Which transfer, counted from 0 through all batches.
+    pub(super) number: u64,
+    /// Where its part begins.
+    pub(super) start: usize,
+    /// How much it moves.
+    pub(super) bytes: usize,
+}
+
+/// What has come of it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) device: String,
+    pub(super) engine: String,
+    /// Transfers that the driver says are done.
+    #[serde(skip)]
+    pub(super) done: u64,
+    /// Those of them of which some byte is another one.
+    pub(super) corrupted: u64,
+    /// The first such byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first_difference: Option<Difference>,
+    /// Those that failed.
+    pub(super) failed: Vec<Failure>,
+}
+
+/// A byte that is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Difference {
+    /// Of which transfer.
+    number: u64,
+    /// Where in the buffer.
+    offset: usize,
+    expected: u8,
+    found: u8,
+}
+
+/// A transfer that failed.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Failure {
+    /// Which one, counted from 0 through all batches.
+    pub(super) number: u64,
+    pub(super) errno: i32,
+}
+
+impl Report {
+    pub(super) fn new(device: &Device) -> anyhow::Result<Self> {
+        Ok(Self {
+            device: device.name().to_owned(),
+            engine: device.attributes().engine()?,
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.failed.is_empty() && self.corrupted == 0
+    }
+
+    /// The lines for people; `done` is what was done with each.
+    pub(super) fn lines(&self, done: &str) -> Vec<String> {
+        let mut lines = vec![
+            format!("device              {}", self.device),
+            format!("engine              {}", self.engine),
+            format!("{done:<20}{}", self.done),
+            format!("corrupted           {}", self.corrupted),
+        ];
+        if let Some(difference) = &self.first_difference {
+            let Difference {
+                number,
+                offset,
+                expected,
+                found,
+            } = difference;
+            lines.push(format!(
+                "number {number}: at offset {offset} is {found:#04x}, not {expected:#04x}"
+            ));
+        }
+        for Failure { number, errno } in &self.failed {
+            let error = std::io::Error::from_raw_os_error(*errno);
+            lines.push(format!("number {number} failed: {error}"));
+        }
+        lines
+    }
+
+    /// Takes down what a transfer has left in the buffer.
+    fn compare(&mut self, number: u64, start: usize, expected: &[u8], found: &[u8]) {
+        let mut pairs = expected.iter().zip(found);
+        let Some(place) = pairs.position(|(expected, found)| expected != found) else {
+            return;
+        };
+        self.corrupted += 1;
+        self.first_difference.get_or_insert(Difference {
+            number,
+            offset: start + place,
+            expected: expected[place],
+            found: found[place],
+        });
+    }
+}
+
+/// Does all batches.
+pub(super) fn run(
+    session: &Session,
+    amount: Amount,
+    task: &dyn Task,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    if amount.bytes == 0 {
+        return Err(Refusal::Usage("a transfer of no bytes is none".into()).into());
+    }
+    let mut buffer = session.buffer()?;
+    let room = task.room(amount.bytes);
+    let all = room.and_then(|room| room.checked_mul(amount.count as usize));
+    let Some(room) = room.filter(|_| all.is_some_and(|all| all <= buffer.len())) else {
+        let what = format!(
+            "{} transfers of {} bytes do not fit into a buffer of {} bytes: set buffer_bytes",
+            amount.count,
+            amount.bytes,
+            buffer.len()
+        );
+        return Err(Refusal::Usage(what).into());
+    };
+    let mut rings = session.rings()?;
+    if amount.count > rings.entries() {
+        let what = format!(
+            "{} transfers do not fit into rings of {} entries: set ring_entries",
+            amount.count,
+            rings.entries()
+        );
+        return Err(Refusal::Usage(what).into());
+    }
+    for batch in 0..u64::from(amount.batches) {
+        let slots: Vec<_> = (0..amount.count)
+            .map(|index| Slot {
+                number: batch * u64::from(amount.count) + u64::from(index),
+                start: room * index as usize,
+                bytes: amount.bytes,
+            })
+            .collect();
+        run_batch(session, &mut rings, &mut buffer, task, &slots, report)?;
+    }
+    Ok(())
+}
+
+fn run_batch(
+    session: &Session,
+    rings: &mut Rings,
+    buffer: &mut Buffer,
+    task: &dyn Task,
+    slots: &[Slot],
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for slot in slots {
+        let descriptor = Descriptor {
+            user_data: slot.number,
+            ..task.prepare(buffer, slot)?
+        };
+        let is_pushed = rings.push(&descriptor)?;
+        ensure!(is_pushed, "no room in the ring for number {}", slot.number);
+    }
+    rings.submit(session, u32::try_from(slots.len())?)?;
+    for slot in slots {
+        let completion = rings.pop()?;
+        let number = completion.as_ref().map(|completion| completion.user_data);
+        ensure!(
+            number == Some(slot.number),
+            "in place of number {}, {number:?} has completed",
+            slot.number
+        );
+        if let Some(errno) = completion.and_then(|completion| completion.errno) {
+            let number = slot.number;
+            report.failed.push(Failure { number, errno });
+            continue;
+        }
+        report.done += 1;
+        let (start, expected) = task.expected(slot);
+        let found = buffer.copy_to_vec(start, expected.len())?;
+        report.compare(slot.number, start, &expected, &found);
+    }
+    ensure!(rings.pop()?.is_none(), "something has completed twice");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_another_one_is_told_and_each_such_transfer_counted() {
+        let mut report = Report::default();
+        report.compare(0, 64, b"abcd", b"abcd");
+        assert!(report.is_good());
+        report.compare(1, 64, b"abcd", b"abXY");
+        report.compare(2, 64, b"abcd", b"....");
+        assert!(!report.is_good());
+        assert_eq!(report.corrupted, 2);
+        let lines = report.lines("copied").join("\n");
+        assert!(
+            lines.ends_with("number 1: at offset 66 is 0x58, not 0x63"),
+            "{lines}"
+        );
+    }
+
+    #[test]
+    fn a_transfer_that_failed_is_explained() {
+        let mut report = Report::default();
+        let (number, errno) = (7, libc::ETIMEDOUT);
+        report.failed.push(Failure { number, errno });
+        assert!(!report.is_good());
+        let lines = report.lines("filled").join("\n");
+        assert!(
+            lines.contains("number 7 failed: Connection timed out"),
+            "{lines}"
+        );
+    }
+}
