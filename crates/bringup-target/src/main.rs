@@ -7,6 +7,7 @@
 mod agent;
 mod client;
 mod dmacopy;
+mod doctor;
 mod duration;
 mod ending;
 mod exit;
@@ -46,6 +47,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look what this board has and lacks, and how to mend that
+    ///
+    /// Exit code 1 if something must be done first.
+    Doctor {
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the driver, have it work, watch it
     #[command(subcommand)]
     Dmacopy(dmacopy::Command),
@@ -74,6 +83,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Tour { json } => tour::run(json),
         Command::Channel { room, json } => tour::channel(&room, json),
+        Command::Doctor { json } => doctor::run(json),
         Command::Dmacopy(command) => dmacopy::run(&command),
         Command::Client(command) => client::run(&command),
         Command::Upcall(arguments) => upcall::run(&arguments),
