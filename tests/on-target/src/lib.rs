@@ -27,7 +27,7 @@ pub use batch::{nonsense, nop, pop_all, small_copy, submit};
 pub use client::{Client, Role, role};
 pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded, WithSoftware};
-pub use program::{Called, call, start};
+pub use program::{Called, Running, call, program, start};
 pub use raw::{
     Refusable, child_reads, command, copy_without_answer, interrupted_by, read_beyond,
     read_without_waiting, restarted_after, spliced, try_enlarging, try_making_executable,

@@ -2,9 +2,11 @@
 
 //! `bringup-target` as people and scripts use it: words in, text and an exit code out.
 
-use std::io;
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::{Result, agent};
@@ -26,23 +28,120 @@ pub struct Called {
 ///
 /// When it cannot be started, or prints what is no text.
 pub fn call(words: &str) -> Result<Called> {
-    Called::of(command(words)?.output()?)
+    Called::of(program(words)?.output()?)
 }
 
-/// Starts the program with these words. What it prints is for who reads it.
+/// Starts the program with these words.
 ///
 /// # Errors
 ///
 /// When it cannot be started.
-pub fn start(words: &str) -> Result<Child> {
-    let mut command = command(words)?;
+pub fn start(words: &str) -> Result<Running> {
+    let mut command = program(words)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ok(command.spawn()?)
+    let mut child = command.spawn()?;
+    let output = child.stdout.take().ok_or("no output")?;
+    let error = child.stderr.take().ok_or("no error output")?;
+    Ok(Running {
+        child,
+        output: Some(BufReader::new(output)),
+        error: BufReader::new(error),
+    })
 }
 
-fn command(words: &str) -> Result<Command> {
+/// A program that runs; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+    error: BufReader<ChildStderr>,
+}
+
+impl Running {
+    /// The next line of what it says to people.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn said(&mut self) -> Result<String> {
+        line(&mut self.error)
+    }
+
+    /// The next line of its results.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn line(&mut self) -> Result<String> {
+        line(self.output.as_mut().ok_or("nobody reads it any more")?)
+    }
+
+    /// The document that is the next line of its results.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn json_line(&mut self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.line()?)?)
+    }
+
+    /// Reads its results no more.
+    pub fn stop_reading(&mut self) {
+        self.output = None;
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    ///
+    /// What `kill(2)` returned.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(kill(process, signal)?)
+    }
+
+    /// What comes of it: waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it prints what is no text.
+    pub fn end(mut self) -> Result<Called> {
+        let (mut output, mut error) = (String::new(), String::new());
+        if let Some(rest) = &mut self.output {
+            rest.read_to_string(&mut output)?;
+        }
+        self.error.read_to_string(&mut error)?;
+        Ok(Called {
+            code: self.child.wait()?.code(),
+            output,
+            error,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(from: &mut impl BufRead) -> Result<String> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let line = line.strip_suffix('\n').ok_or("the program has ended")?;
+    Ok(line.to_owned())
+}
+
+/// The program with these words, not started.
+///
+/// # Errors
+///
+/// When it cannot be found.
+pub fn program(words: &str) -> Result<Command> {
     let mut command = Command::new(agent()?);
-    command.args(words.split(' ')).stdin(Stdio::null());
+    command.args(words.split_whitespace()).stdin(Stdio::null());
     Ok(command)
 }
 

@@ -3,5 +3,9 @@
 //! `bringup-target` on the board, as people and scripts use it.
 
 mod channel;
+mod copy_and_fill;
+mod doctor;
+mod stats;
+mod watch;
 
 hil::main!();

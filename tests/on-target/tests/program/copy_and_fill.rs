@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `bringup-target dmacopy info`, `copy` and `fill`, and how all of `dmacopy` choose a device.
+
+use std::time::Duration;
+
+use dmacopy_client::{Counters, Device};
+use dmacopy_uapi::ABI_VERSION;
+use hil::Target;
+use on_target::{Result, Stalled, call};
+use serde_json::json;
+
+const SHORT: Duration = Duration::from_millis(50);
+
+/// What the first device counts, and what it has counted more since.
+fn grown(device: &Device, before: Counters) -> Result<(u64, u64)> {
+    let now = device.attributes().counters()?;
+    Ok((now.transfers - before.transfers, now.bytes - before.bytes))
+}
+
+#[hil::test]
+fn a_fill_is_done_by_the_engine_and_each_byte_of_it_checked(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let words =
+        "dmacopy fill --json --count 4 --bytes 301 --batches 3 --pattern 0x1122334455667788";
+    let called = call(words).unwrap();
+    assert_eq!(called.code, Some(0), "{called:?}");
+    let expected = json!({
+        "device": device.name(),
+        "engine": device.attributes().engine().unwrap(),
+        "pattern": "0x1122334455667788",
+        "filled": 12,
+        "corrupted": 0,
+        "failed": [],
+    });
+    assert_eq!(called.json().unwrap(), expected);
+    assert_eq!(grown(&device, before).unwrap(), (12, 12 * 301));
+}
+
+#[hil::test]
+fn a_copy_is_done_by_the_engine_and_each_byte_of_it_checked(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let called = call("dmacopy copy --count 5 --bytes 700 --batches 2").unwrap();
+    assert_eq!(called.code, Some(0), "{called:?}");
+    let lines: Vec<_> = called.output.lines().skip(2).collect();
+    assert_eq!(lines, ["copied              10", "corrupted           0"]);
+    assert_eq!(grown(&device, before).unwrap(), (10, 7000));
+}
+
+#[hil::test]
+fn transfers_that_fail_are_told_one_by_one_and_fail_the_command(_: &mut Target) {
+    let device = Device::first().unwrap();
+    for (command, done) in [("fill", "filled"), ("copy", "copied")] {
+        let stalled = Stalled::new(&device, SHORT).unwrap();
+        let called = call(&format!("dmacopy {command} --json --count 2")).unwrap();
+        stalled.lift().unwrap();
+        assert_eq!(called.code, Some(1), "{called:?}");
+        let document = called.json().unwrap();
+        assert_eq!(document[done], 0);
+        let errno = libc::ETIMEDOUT;
+        let failed = json!([{"number": 0, "errno": errno}, {"number": 1, "errno": errno}]);
+        assert_eq!(document["failed"], failed);
+    }
+}
+
+#[hil::test]
+fn what_is_told_of_a_device_is_what_its_driver_says(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let info = device.session().unwrap().info().unwrap();
+    let called = call("dmacopy info --json").unwrap();
+    assert_eq!(called.code, Some(0), "{called:?}");
+    let document = called.json().unwrap();
+    assert_eq!(document["device"], device.name());
+    assert_eq!(document["abi_version"], ABI_VERSION);
+    assert_eq!(document["buffer_bytes"], info.buffer_bytes);
+    let named = document["capabilities"].as_array().unwrap();
+    assert_eq!(named.len(), info.capabilities.count_ones() as usize);
+}
+
+#[hil::test]
+fn what_cannot_be_done_is_wrong_usage_and_nothing_is_moved(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = device.attributes().counters().unwrap();
+    let refused = [
+        ("fill --bytes 0", "a transfer of no bytes is none"),
+        ("copy --bytes 0", "a transfer of no bytes is none"),
+        ("copy --until-failure --bytes 0", "0 bytes are none"),
+        ("fill --bytes 1000000000", "set buffer_bytes"),
+        ("copy --bytes 18446744073709551615", "set buffer_bytes"),
+        ("fill --bytes 1 --count 4294967295", "set buffer_bytes"),
+        ("copy --bytes 1 --count 4097", "set ring_entries"),
+        ("fill --count 0", "--count"),
+        ("fill --batches 0", "--batches"),
+        ("fill --pattern 0xyz", "no number of 64 bits"),
+        ("copy --until-failure --count 2", "--count"),
+        ("info --device dmacopy0 --engine pci", "--engine"),
+        ("stretch", "stretch"),
+    ];
+    for (words, reason) in refused {
+        let called = call(&format!("dmacopy {words}")).unwrap();
+        assert_eq!(called.code, Some(2), "{words}: {called:?}");
+        assert!(called.error.contains(reason), "{words}: {called:?}");
+        assert_eq!(called.output, "", "{words}");
+    }
+    assert_eq!(grown(&device, before).unwrap(), (0, 0));
+}
+
+#[hil::test]
+fn a_device_that_does_not_exist_has_an_exit_code_of_its_own_for_all_commands(_: &mut Target) {
+    for command in ["info", "copy", "fill", "stats"] {
+        let called = call(&format!("dmacopy {command} --device dmacopy77")).unwrap();
+        assert_eq!(called.code, Some(3), "{command}: {called:?}");
+        assert!(
+            called.error.contains("there is no device dmacopy77"),
+            "{called:?}"
+        );
+        let called = call(&format!("dmacopy {command} --engine steam")).unwrap();
+        assert_eq!(called.code, Some(3), "{command}: {called:?}");
+        assert!(
+            called.error.contains("no device has the engine steam"),
+            "{called:?}"
+        );
+        assert!(called.error.contains("bringup-target doctor"), "{called:?}");
+    }
+}
