@@ -138,10 +138,16 @@ impl Event {
         if required("DEVPATH")? != devpath {
             return Err(Malformed::Contradiction("DEVPATH"));
         }
-        let seqnum = required("SEQNUM")?;
+        Self::of(variables)
+    }
+
+    /// The event that these variables tell of.
+    pub(super) fn of(variables: BTreeMap<String, String>) -> Result<Self, Malformed> {
+        let required = |key: &'static str| variables.get(key).ok_or(Malformed::Missing(key));
+        let (action, seqnum) = (required("ACTION")?, required("SEQNUM")?);
         Ok(Self {
-            action: Action::parse(action).ok_or_else(|| Malformed::Action(action.to_owned()))?,
-            devpath: devpath.to_owned(),
+            action: Action::parse(action).ok_or_else(|| Malformed::Action(action.clone()))?,
+            devpath: required("DEVPATH")?.clone(),
             subsystem: variables.get("SUBSYSTEM").cloned(),
             seqnum: seqnum
                 .parse()

@@ -16,8 +16,9 @@
 //! Messages are numbered, system-wide. Only what the kernel sent is reported: anybody may send to
 //! the socket. The kernel does not wait for slow listeners; what is lost is reported as
 //! [`Error::UeventsLost`], after which the state has to be read anew from sysfs. The messages of
-//! `udevd` go to another group and come after its rules have run: listen to those, by libudev,
-//! if the names and permissions that rules give must be there.
+//! `udevd` go to another group and come after its rules have run: listen to those, by
+//! `UdevMonitor`, which the feature `udev` has, if the names and permissions that rules give must
+//! be there. That takes libudev, which is a shared library only: no static program has the feature.
 //!
 //! # Minimum kernel
 //!
@@ -42,6 +43,8 @@
 //! ```
 
 mod event;
+#[cfg(feature = "udev")]
+mod udev;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -53,6 +56,8 @@ use nix::sys::socket::{
 };
 
 pub use self::event::{Action, Event, Malformed};
+#[cfg(feature = "udev")]
+pub use self::udev::UdevMonitor;
 use crate::{Error, Interest, Operation, poll, text_file};
 
 /// The multicast group of the kernel's own messages; `udevd` sends to group 2.
