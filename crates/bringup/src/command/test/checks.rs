@@ -58,8 +58,9 @@ fn all<'a>(setup: &'a Setup, program: Option<&'a Path>, progress: &'a Progress) 
     checks
 }
 
-/// Runs all checks, that of the board's program only if it was built; one that finds something does not keep the next from running. In the reports a
-/// check that found something is source that does not build.
+/// Runs all checks, that of the board's program only if it was built; one that finds something does
+/// not keep the next from running. In the reports a check that found something is source that does
+/// not build.
 pub(super) fn run(
     setup: &Setup,
     program: Option<&Path>,
