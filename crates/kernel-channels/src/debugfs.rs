@@ -2,6 +2,9 @@
 
 //! Files in debugfs: what only developers may see and break.
 //!
+//! A driver puts there what it likes, in whatever form: the state of its queues, the registers of
+//! its hardware, switches that make it fail on purpose. Nobody has promised that any of it stays.
+//!
 //! # When to choose it
 //!
 //! For dumps of a driver's inside and for switches that inject faults, in tests and on the bench.

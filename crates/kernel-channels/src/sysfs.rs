@@ -2,6 +2,10 @@
 
 //! Attributes in sysfs: one value per file, in a directory per device.
 //!
+//! The directory below `/sys/class` is there as long as the device is. To read a file is to call
+//! the driver, which answers with the value of this moment; to write it is to have the driver do
+//! something, or refuse.
+//!
 //! # When to choose it
 //!
 //! For settings, states and counters that scripts and people want too, each on its own, and for

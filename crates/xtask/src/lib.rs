@@ -8,6 +8,7 @@
 pub mod c_header;
 pub mod tidy;
 
+pub mod room_pages;
 mod rust_source;
 mod tree;
 

@@ -15,6 +15,7 @@ mod length;
 mod manifest;
 mod names;
 mod netlink_spec;
+mod room_pages;
 mod rooms;
 mod spdx;
 mod unsafe_code;
@@ -28,7 +29,7 @@ use crate::{File, Tree};
 type Rule = (&'static str, fn(&Tree) -> Vec<Fault>);
 
 /// All rules.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     ("spdx", spdx::check),
     ("length", length::check),
     ("names", names::check),
@@ -43,6 +44,7 @@ const RULES: [Rule; 15] = [
     ("c_header", c_header::check),
     ("netlink_spec", netlink_spec::check),
     ("rooms", rooms::check),
+    ("room_pages", room_pages::check),
     ("addresses", addresses::check),
 ];
 
