@@ -360,6 +360,8 @@ impl Session {
         if has_input {
             notifier.tell_input(has_failure);
         } else if posted.count == 0 || notifier.has_sleepers() {
+            // What is not of the ring may have ended with its thread awake, which counts as no
+            // sleeper. Others poll for its place.
             self.changed().notify_all();
         }
         notifier.posted(posted);

@@ -236,7 +236,10 @@ impl Session {
     pub(crate) fn transfer(self: ArcBorrow<'_, Self>, request: Request) -> Result<(u64, Delta)> {
         request.allocate()?;
         let place = self.admit()?;
-        let transfer = self.submit_transfer(place, request)?;
+        // Without a transfer, the place is free again, and a write may wait for it.
+        let transfer = self
+            .submit_transfer(place, request)
+            .inspect_err(|_| self.wake())?;
 
         let _sleeper = self.notifier.sleeper();
         let mut guard = self.stream.lock();
