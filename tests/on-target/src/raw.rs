@@ -3,6 +3,8 @@
 //! System calls that no safe API offers, each for one test.
 
 use std::ffi::c_void;
+use std::io;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
@@ -11,6 +13,9 @@ use std::time::Duration;
 
 use dmacopy_client::{Buffer, Session};
 use dmacopy_uapi::ioctl;
+use io_uring::squeue::Entry;
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, opcode};
 use kernel_channels::uring::Ring;
 use nix::errno::Errno;
 use nix::sys::mman::{
@@ -299,6 +304,35 @@ pub fn command(
 ) -> std::result::Result<(), kernel_channels::Error> {
     // SAFETY: the file is the driver's, which has no command whose argument holds an address.
     unsafe { ring.command(session, operation, argument, token) }
+}
+
+/// Sends a doorbell by an io_uring of its own, with an argument of zeros, and with other bytes at
+/// some places of its entry; its result, or the negative error number.
+///
+/// # Errors
+///
+/// What `io_uring_setup(2)` or `io_uring_enter(2)` returned; `ETIME` when it is not completed.
+pub fn command_with(session: &Session, bytes: &[(usize, u8)]) -> io::Result<i32> {
+    /// As long as nothing takes that is not stuck.
+    const PATIENCE: Timespec = Timespec::new().sec(10);
+    let mut ring = IoUring::new(1)?;
+    let file = Fd(session.as_fd().as_raw_fd());
+    let entry = opcode::UringCmd16::new(file, ioctl::SUBMIT).build();
+    // SAFETY: an entry is a structure of integers without gaps, which the kernel defines.
+    let mut raw: [u8; 64] = unsafe { mem::transmute(entry) };
+    for (place, byte) in bytes {
+        *raw.get_mut(*place).ok_or(io::ErrorKind::InvalidInput)? = *byte;
+    }
+    // SAFETY: any bytes are an entry.
+    let entry: Entry = unsafe { mem::transmute(raw) };
+    // SAFETY: the file is the driver's, which has no command that refers to memory of the program, and
+    // it is open until this returns.
+    let pushed = unsafe { ring.submission().push(&entry) };
+    pushed.map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let arguments = SubmitArgs::new().timespec(&PATIENCE);
+    ring.submitter().submit_with_args(1, &arguments)?;
+    let completion = ring.completion().next();
+    Ok(completion.ok_or(io::ErrorKind::TimedOut)?.result())
 }
 
 /// Asks for a copy with an argument that can be read and not written.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use dmacopy_client::{Coalescing, Device, Rings, Session};
 use dmacopy_uapi::ioctl::{self, Submit};
+use dmacopy_uapi::names::attribute;
 use dmacopy_uapi::ring::index;
 use hil::Target;
 use kernel_channels::Interest;
@@ -235,10 +236,10 @@ fn commands_wait_for_their_own_number_of_completions(_: &mut Target) {
     let mut it = opened().unwrap();
     let stalled = Stalled::new(&it.device, LONG).unwrap();
     // The first of them is done at once.
-    for descriptor in [nop(0), small_copy(1), small_copy(2)] {
+    for descriptor in [nop(0), small_copy(1), small_copy(2), small_copy(3)] {
         it.rings.push(&descriptor).unwrap();
     }
-    for wait in [3, 2, 1] {
+    for wait in [4, 3, 2, 1] {
         it.rings
             .submit_by(&mut it.ring, &it.session, wait, u64::from(wait))
             .unwrap();
@@ -246,11 +247,31 @@ fn commands_wait_for_their_own_number_of_completions(_: &mut Target) {
     assert_eq!(next(&mut it.ring, 1).unwrap().result, Ok(0));
     assert!(nothing(&mut it.ring));
     stalled.lift().unwrap();
-    let mut found = it.ring.wait(2, PATIENCE).unwrap();
-    found.sort_by_key(|completion| completion.token);
+    // The engine ends one after the other, so each command has another moment at which it ends.
+    let found = it.ring.wait(3, PATIENCE).unwrap();
     let results: Vec<_> = found.iter().map(|c| (c.token, c.result)).collect();
     // The first has taken all.
-    assert_eq!(results, [(2, Ok(0)), (3, Ok(3))]);
+    assert_eq!(results, [(2, Ok(0)), (3, Ok(0)), (4, Ok(4))]);
+}
+
+#[hil::test]
+fn a_command_ends_although_its_completion_comes_while_it_is_issued(_: &mut Target) {
+    let mut it = opened().unwrap();
+    let attributes = it.device.attributes();
+    let _timeout = attributes
+        .directory()
+        .restore_later(attribute::TIMEOUT_MS)
+        .unwrap();
+    // No copy is late here, however little time the processor has.
+    attributes.set_timeout(LONG).unwrap();
+    for lap in 0..300 {
+        assert!(it.rings.push(&small_copy(lap)).unwrap());
+        it.rings
+            .submit_by(&mut it.ring, &it.session, 1, lap)
+            .unwrap();
+        assert_eq!(next(&mut it.ring, lap).unwrap().result, Ok(1));
+        assert_eq!(pop_all(&mut it.rings).unwrap(), [(lap, None)]);
+    }
 }
 
 #[hil::test]
@@ -357,6 +378,63 @@ fn a_command_that_says_what_it_has_taken_is_refused(_: &mut Target) {
         ..Submit::default()
     };
     assert_eq!(send(&mut it, ioctl::SUBMIT, argument), Err(libc::EINVAL));
+}
+
+// Where things are in a `struct io_uring_sqe`, include/uapi/linux/io_uring.h.
+const FLAGS: usize = 1;
+const ADDRESS: usize = 16;
+const LENGTH: usize = 24;
+const COMMAND_FLAGS: usize = 28;
+const FILE_INDEX: usize = 44;
+/// `IOSQE_BUFFER_SELECT`
+const BUFFER_SELECT: u8 = 1 << 5;
+/// `IORING_URING_CMD_FIXED`
+const FIXED: u8 = 1;
+/// `IORING_URING_CMD_MULTISHOT`
+const MULTISHOT: u8 = 2;
+
+/// The result of a good command of whose entry some bytes are others.
+fn sent_with(bytes: &[(usize, u8)]) -> Result<i32> {
+    Ok(on_target::command_with(&opened()?.session, bytes)?)
+}
+
+#[hil::test]
+fn a_command_with_nothing_else_in_its_entry_is_good(_: &mut Target) {
+    assert_eq!(sent_with(&[]).unwrap(), 0);
+}
+
+#[hil::test]
+fn a_command_with_an_address_is_refused(_: &mut Target) {
+    for byte in [ADDRESS, ADDRESS + 7] {
+        assert_eq!(sent_with(&[(byte, 1)]).unwrap(), -libc::EINVAL);
+    }
+}
+
+#[hil::test]
+fn a_command_with_a_length_is_refused(_: &mut Target) {
+    for byte in [LENGTH, LENGTH + 3] {
+        assert_eq!(sent_with(&[(byte, 1)]).unwrap(), -libc::EINVAL);
+    }
+}
+
+#[hil::test]
+fn a_command_with_the_index_of_a_file_is_refused(_: &mut Target) {
+    for byte in [FILE_INDEX, FILE_INDEX + 3] {
+        assert_eq!(sent_with(&[(byte, 1)]).unwrap(), -libc::EINVAL);
+    }
+}
+
+#[hil::test]
+fn a_command_with_a_registered_buffer_is_refused(_: &mut Target) {
+    let refused = sent_with(&[(COMMAND_FLAGS, FIXED)]).unwrap();
+    assert_eq!(refused, -libc::EINVAL);
+}
+
+#[hil::test]
+fn a_command_that_is_to_be_completed_again_and_again_is_refused(_: &mut Target) {
+    // The kernel itself wants buffers to be provided for such a one.
+    let refused = sent_with(&[(COMMAND_FLAGS, MULTISHOT), (FLAGS, BUFFER_SELECT)]).unwrap();
+    assert_eq!(refused, -libc::EINVAL);
 }
 
 #[hil::test]
