@@ -68,6 +68,23 @@ fn fewer_completions_are_told_when_the_time_has_passed(_: &mut Target) {
     }
 }
 
+#[hil::test(timeout = "2 min")]
+fn completions_that_go_on_coming_do_not_put_it_off(_: &mut Target) {
+    let mut told = Told::new().unwrap();
+    told.coalesce(MAX_COALESCE_COUNT, 2 * SHORT).unwrap();
+    // Far more than come within that time, and fewer than are told for their number.
+    let many = u64::from(MAX_COALESCE_COUNT) / 2;
+    for n in 1..=many {
+        told.submit(&[nop(n)]).unwrap();
+        assert_eq!(pop_all(&mut told.rings).unwrap(), [(n, None)]);
+        if told.counter.take().unwrap().is_some() {
+            return;
+        }
+        thread::sleep(SHORT / 10);
+    }
+    panic!("{many} completions, and nobody has been told");
+}
+
 #[hil::test]
 fn who_polls_is_woken_up_when_the_time_has_passed(_: &mut Target) {
     let mut told = Told::new().unwrap();

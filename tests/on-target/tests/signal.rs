@@ -177,6 +177,22 @@ fn a_device_that_goes_sends_its_last_signal(_: &mut Target) {
 }
 
 #[hil::test]
+fn what_was_untold_sends_no_signal_after_the_last(_: &mut Target) {
+    let blocked = Blocked::new(&[queued()]).unwrap();
+    let (_, session, mut rings) = opened().unwrap();
+    let _notification = session.signal_this_thread(queued()).unwrap();
+    let delay = Duration::from_secs(1);
+    session.coalesce(Coalescing { count: 100, delay }).unwrap();
+    submit(&mut rings, &session, &[nop(1)], 0).unwrap();
+    let unbound = Unbound::new().unwrap();
+    let next = || about(blocked.wait(PATIENCE).unwrap(), &session).unwrap().0;
+    // If unbinding takes that long, the time has passed before.
+    while next() != POLL_HUP {}
+    assert_eq!(blocked.wait(Some(delay + SHORT)).unwrap(), None);
+    unbound.rebind().unwrap();
+}
+
+#[hil::test]
 fn nobody_is_sent_a_signal_who_has_not_asked_or_does_not_want_it_any_more(_: &mut Target) {
     let blocked = Blocked::new(&[queued(), Signal::IO]).unwrap();
     let (_, session, mut rings) = opened().unwrap();
