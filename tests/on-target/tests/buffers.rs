@@ -338,6 +338,32 @@ fn a_session_has_as_many_buffers_as_numbers(_: &mut Target) {
 }
 
 #[hil::test]
+fn buffers_that_were_given_up_count_as_long_as_transfers_use_them(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut rings = session.rings().unwrap();
+    let page = page_bytes().unwrap();
+    let stalled = Stalled::new(&device, PATIENCE.unwrap()).unwrap();
+    for _ in 0..255 {
+        let number = session.create_buffer(page).unwrap();
+        assert_eq!(number.get(), 1, "the others have no number");
+        let copy = Descriptor {
+            opcode: COPY,
+            source_buffer: number.get(),
+            length: 1,
+            ..Descriptor::default()
+        };
+        assert!(rings.push(&copy).unwrap());
+        assert_eq!(rings.submit(&session, 0).unwrap(), 1);
+        session.free_buffer(number).unwrap();
+    }
+    assert_eq!(session.create_buffer(page).errno(), Some(libc::ENOSPC));
+    stalled.lift().unwrap();
+    rings.submit(&session, 255).unwrap();
+    session.create_buffer(page).unwrap();
+}
+
+#[hil::test]
 fn a_buffer_that_is_none_cannot_be_given_up(_: &mut Target) {
     let session = session().unwrap();
     let number = session.create_buffer(BYTES).unwrap();

@@ -439,6 +439,24 @@ fn a_write_beyond_the_limit_waits_for_a_place(_: &mut Target) {
 }
 
 #[hil::test]
+fn who_polls_for_a_place_is_told_when_a_copy_gives_it_up(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limits = limits_of(&device).unwrap();
+    let _limited = limited(&limits, limits::SESSION_TRANSFERS, 1).unwrap();
+    let session = Arc::new(device.session().unwrap());
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let copier = Arc::clone(&session);
+    let copying = asleep_in(libc::SYS_ioctl, move || copier.copy(0, 2048, 1)).unwrap();
+    wait_for_waiting(&device, 1).unwrap();
+    let poller = Arc::clone(&session);
+    let poll = move || poller.poll(Interest::WRITABLE, PATIENCE);
+    let polling = asleep_in(libc::SYS_ppoll, poll).unwrap();
+    stalled.lift().unwrap();
+    assert!(polling.join().unwrap().unwrap().writable);
+    copying.join().unwrap().unwrap();
+}
+
+#[hil::test]
 fn a_copy_that_times_out_gives_its_place_up(_: &mut Target) {
     let device = Device::first().unwrap();
     let limits = limits_of(&device).unwrap();

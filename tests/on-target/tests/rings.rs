@@ -475,12 +475,17 @@ fn taken_by(tracing: &mut Instance, count: usize) -> Vec<u64> {
 /// the second; which session each is of that the engine takes, with `true` for the first.
 fn turns(batches: [(u64, u32); 2]) -> Vec<bool> {
     let device = Device::first().unwrap();
+    let sessions = [(); 3].map(|()| device.session().unwrap());
+    // With the last one, the engine has seen that the others have no more.
+    for session in &sessions {
+        session.copy(0, 32 << 10, 64).unwrap();
+    }
+    let [first, second, _] = sessions;
     let mut tracing = Instance::create("on-target-rings").unwrap();
     let start = Event::find(tracepoint::SYSTEM, tracepoint::START).unwrap();
     tracing.enable(&start).unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
-    let both = batches.map(|(count, bytes)| {
-        let session = device.session().unwrap();
+    let both = [(first, batches[0]), (second, batches[1])].map(|(session, (count, bytes))| {
         let mut rings = session.rings().unwrap();
         let batch: Vec<_> = (0..count).map(|n| copy(0, 32 << 10, bytes, n)).collect();
         push_all(&mut rings, &batch).unwrap();
@@ -525,6 +530,15 @@ fn sessions_move_as_many_bytes_each_however_long_their_transfers_are(_: &mut Tar
         }
     }
     assert_eq!((long, short), (10, 100));
+}
+
+#[hil::test]
+fn what_is_left_of_a_turn_is_gone_when_there_is_nothing_left_to_move(_: &mut Target) {
+    let taken = turns([(20, 4 << 10), (20, 4 << 10)]);
+    // A turn is 64 KiB.
+    let runs = [(true, 16), (false, 16), (true, 4), (false, 4)];
+    let expected = runs.map(|(is_first, count)| vec![is_first; count]).concat();
+    assert_eq!(taken, expected);
 }
 
 #[hil::test]
