@@ -133,6 +133,8 @@ pub struct Line {
     pub time: Duration,
     /// The name of the tracepoint.
     pub event: String,
+    /// What the tracepoint prints.
+    pub text: String,
     /// Its fields, as far as the tracepoint prints them as `name=value`.
     pub fields: HashMap<String, String>,
 }
@@ -165,6 +167,7 @@ impl Line {
             cpu: cpu.parse().ok()?,
             time: Duration::from_secs(seconds.parse().ok()?) + micros,
             event: event.trim().to_owned(),
+            text: text.trim().to_owned(),
             fields: pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         })
     }
@@ -183,6 +186,7 @@ mod tests {
         assert_eq!(line.cpu, 1);
         assert_eq!(line.time, Duration::from_micros(12_000_678));
         assert_eq!(line.event, "copier_start");
+        assert_eq!(line.text, "device=0 length=4096 name=a=b");
         assert_eq!(line.number("length"), Some(4096));
         assert_eq!(line.text("name"), Some("a=b"));
         assert_eq!(line.number("name"), None);
