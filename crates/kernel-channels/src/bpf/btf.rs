@@ -3,7 +3,11 @@
 //! Types and functions as the kernel describes them, see `Documentation/bpf/btf.rst`.
 
 const MAGIC: u16 = 0xeb9f;
+const KIND_STRUCT: u32 = 4;
 const KIND_FUNC: u32 = 12;
+/// The bytes of a type before those that its kind adds, and of each member of a structure.
+const TYPE_BYTES: usize = 12;
+const MEMBER_BYTES: usize = 12;
 
 /// A description that has been looked through.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub(super) struct Btf<'a> {
     types: usize,
     /// The functions: where their names begin, and which of the types they are, from 0.
     functions: Vec<(usize, usize)>,
+    /// The structures: where their names begin, and their members.
+    structures: Vec<(usize, &'a [u8])>,
 }
 
 impl<'a> Btf<'a> {
@@ -32,6 +38,7 @@ impl<'a> Btf<'a> {
         let strings = section(string_start, string_bytes)?;
 
         let mut functions = Vec::new();
+        let mut structures = Vec::new();
         let mut count = 0;
         let mut at = 0;
         while at < types.len() {
@@ -41,27 +48,50 @@ impl<'a> Btf<'a> {
             if kind == KIND_FUNC {
                 functions.push((name, count));
             }
-            at += 12 + following(kind, members)?;
+            let body = at + TYPE_BYTES;
+            at = body + following(kind, members)?;
+            if kind == KIND_STRUCT {
+                structures.push((name, types.get(body..at)?));
+            }
             count += 1;
         }
         Some(Self {
             strings,
             types: count,
             functions,
+            structures,
         })
     }
 
-    /// The number of a function of a module, whose types and strings follow those of `base`.
-    pub(super) fn function(&self, name: &str, base: &Self) -> Option<i32> {
-        let is_named = |start: usize| {
-            let start = start.checked_sub(base.strings.len());
-            let text = start.and_then(|start| self.strings.get(start..));
-            text.and_then(|text| text.strip_prefix(name.as_bytes()))
-                .is_some_and(|rest| rest.first() == Some(&0))
-        };
+    /// The number of a function of a module, whose types and strings follow those of `base`; or of
+    /// the kernel itself, which has no base.
+    pub(super) fn function(&self, name: &str, base: Option<&Self>) -> Option<i32> {
+        let (first, types) = base.map_or((0, 0), |base| (base.strings.len(), base.types));
+        let is_named = |start: usize| start.checked_sub(first).is_some_and(|at| self.is(at, name));
         let found = self.functions.iter().find(|(start, _)| is_named(*start));
         // Number 0 is `void`, which is in no list.
-        found.and_then(|(_, index)| i32::try_from(1 + base.types + index).ok())
+        found.and_then(|(_, index)| i32::try_from(1 + types + index).ok())
+    }
+
+    /// Where a member of one of the kernel's structures is, in bytes, if it has a name of its own
+    /// there and is no bit field.
+    pub(super) fn member(&self, structure: &str, member: &str) -> Option<i16> {
+        let named = |(start, _): &&(usize, &[u8])| self.is(*start, structure);
+        let mut members = self.structures.iter().filter(named);
+        members.find_map(|(_, members)| {
+            let found = members
+                .chunks_exact(MEMBER_BYTES)
+                .find(|found| word(found, 0).is_some_and(|start| self.is(start as usize, member)));
+            let bits = word(found?, 8)?;
+            (bits % 8 == 0).then(|| i16::try_from(bits / 8).ok())?
+        })
+    }
+
+    /// Whether a string begins at a place.
+    fn is(&self, start: usize, name: &str) -> bool {
+        let text = self.strings.get(start..);
+        let rest = text.and_then(|text| text.strip_prefix(name.as_bytes()));
+        rest.is_some_and(|rest| rest.first() == Some(&0))
     }
 }
 
@@ -130,10 +160,38 @@ mod tests {
         let own = description(&[prototype, functions[0], functions[1]], "first\0second\0");
         let base = Btf::parse(&base).unwrap();
         let own = Btf::parse(&own).unwrap();
-        assert_eq!(own.function("first", &base), Some(4));
-        assert_eq!(own.function("second", &base), Some(5));
-        assert_eq!(own.function("sec", &base), None, "only a part of it");
-        assert_eq!(own.function("int", &base), None, "of the kernel, and none");
+        assert_eq!(own.function("first", Some(&base)), Some(4));
+        assert_eq!(own.function("second", Some(&base)), Some(5));
+        assert_eq!(own.function("sec", Some(&base)), None, "only a part of it");
+        assert_eq!(
+            own.function("int", Some(&base)),
+            None,
+            "of the kernel, and none"
+        );
+    }
+
+    #[test]
+    fn a_member_of_a_structure_is_found_by_its_bytes() {
+        let int: &[u32] = &[1, info(1, 0), 4, 0x20];
+        let other: &[u32] = &[10, info(4, 1), 4, 0, 1, 0];
+        // A bit field has its width in the upper byte.
+        let file: &[u32] = &[5, info(4, 2), 16, 8, 1, 64, 10, 1, 0x0100_0020];
+        let function: &[u32] = &[13, info(12, 0), 1];
+        let kernel = description(&[int, other, file, function], "\0int\0file\0x\0do\0");
+        let kernel = Btf::parse(&kernel).unwrap();
+        assert_eq!(
+            kernel.member("file", "e"),
+            Some(8),
+            "names may share their ends"
+        );
+        assert_eq!(kernel.member("file", "x"), None, "a bit field");
+        assert_eq!(kernel.member("x", "e"), None);
+        assert_eq!(
+            kernel.function("o", None),
+            Some(4),
+            "names may share their ends"
+        );
+        assert_eq!(kernel.function("file", None), None);
     }
 
     #[test]

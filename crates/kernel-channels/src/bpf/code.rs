@@ -206,6 +206,28 @@ impl<'a> Code<'a> {
         self.push(opcode, register as u8, 0, 0, value);
     }
 
+    /// Jumps to a label if the lower 32 bits of a register are or are not this value.
+    pub fn jump_if_word(
+        &mut self,
+        condition: Condition,
+        register: Register,
+        value: u32,
+        label: Label,
+    ) {
+        let opcode = match condition {
+            Condition::Equal => 0x16,
+            Condition::NotEqual => 0x56,
+        };
+        self.jumps.push((self.instructions.len(), label));
+        self.push(
+            opcode,
+            register as u8,
+            0,
+            0,
+            i32::from_ne_bytes(value.to_ne_bytes()),
+        );
+    }
+
     /// The instructions; `None` when a jump leads to nowhere, backward or too far.
     pub(super) fn finish(&self) -> Option<Vec<Instruction>> {
         let mut instructions = self.instructions.clone();
@@ -261,6 +283,14 @@ mod tests {
         code.exit();
         let instructions = code.finish().unwrap();
         assert_eq!(instructions[0], [0x15, 0, 2, 0, 7, 0, 0, 0]);
+
+        let mut code = Code::new();
+        let end = code.label();
+        code.jump_if_word(Condition::NotEqual, R6, 0xc020_6401, end);
+        code.place(end);
+        code.exit();
+        let instructions = code.finish().unwrap();
+        assert_eq!(instructions[0], [0x56, 6, 0, 0, 0x01, 0x64, 0x20, 0xc0]);
     }
 
     #[test]

@@ -4,11 +4,30 @@
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::btf::Btf;
 use super::system_call;
 use crate::{Error, Operation};
+
+/// The name of what describes the kernel itself.
+pub(super) const KERNEL: &str = "vmlinux";
+
+/// Where the kernel describes itself and its modules.
+pub(super) fn path(name: &str) -> PathBuf {
+    Path::new("/sys/kernel/btf").join(name)
+}
+
+/// What the kernel says of itself or of a module.
+pub(super) fn read(name: &str) -> Result<Vec<u8>, Error> {
+    let path = path(name);
+    fs::read(&path).map_err(|e| Error::path(Operation::Read, &path, e))
+}
+
+/// The same, understood.
+pub(super) fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<Btf<'a>, Error> {
+    Btf::parse(bytes).ok_or_else(|| Error::Btf { path: path(name) })
+}
 
 /// A function of a module that programs can call, a kfunc.
 #[derive(Debug)]
@@ -26,19 +45,12 @@ impl Function {
     /// cannot be understood; [`Error::Function`] when there is no such function in it;
     /// [`Error::Bpf`] with what `bpf(2)` returned.
     pub fn find(module: &str, name: &str) -> Result<Self, Error> {
-        let folder = Path::new("/sys/kernel/btf");
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read(&path).map_err(|e| Error::path(Operation::Read, &path, e))
-        };
-        let malformed = |name: &str| Error::Btf {
-            path: folder.join(name),
-        };
-        let base = read("vmlinux")?;
-        let base = Btf::parse(&base).ok_or_else(|| malformed("vmlinux"))?;
+        let base = read(KERNEL)?;
+        let base = parse(KERNEL, &base)?;
         let own = read(module)?;
-        let own = Btf::parse(&own).ok_or_else(|| malformed(module))?;
-        let id = own.function(name, &base).ok_or_else(|| Error::Function {
+        let own = parse(module, &own)?;
+        let id = own.function(name, Some(&base));
+        let id = id.ok_or_else(|| Error::Function {
             function: name.to_owned(),
             module: module.to_owned(),
         })?;

@@ -7,6 +7,9 @@
 //! numbers, or a [`RingBuffer`] of records. It can call functions that a driver offers
 //! ([`Function`], kfuncs).
 //!
+//! At a [`Hook`] a program decides: it is one of the kernel's security modules, and refuses what an
+//! administrator does not want, whoever asks.
+//!
 //! The programs that are needed most are in [`programs`], for any tracepoint and any function. They
 //! are put together while this runs, with the places of the fields as the running kernel has them:
 //! that needs no compiler, and no program that was compiled for another kernel.
@@ -25,13 +28,14 @@
 //!
 //! # Minimum kernel
 //!
-//! 5.8, and 5.18 for functions of drivers, with `CONFIG_BPF_SYSCALL`, `CONFIG_BPF_EVENTS`, the
+//! 5.8, and 5.18 for functions of drivers, 6.4 on arm64 for hooks with `CONFIG_BPF_LSM` and `bpf` in
+//! `CONFIG_LSM`, with `CONFIG_BPF_SYSCALL`, `CONFIG_BPF_EVENTS`, the
 //! just-in-time compiler and `CONFIG_DEBUG_INFO_BTF_MODULES`. For root only, or for who has
 //! `CAP_BPF` and `CAP_PERFMON`.
 //!
 //! # References
 //!
-//! `bpf(2)`, `Documentation/bpf/`, RFC 9669 for the instructions
+//! `bpf(2)`, `Documentation/bpf/`, `Documentation/bpf/prog_lsm.rst`, RFC 9669 for the instructions
 //!
 //! # Example
 //!
@@ -52,6 +56,7 @@
 mod btf;
 mod code;
 mod function;
+mod hook;
 mod map;
 mod program;
 pub mod programs;
@@ -65,6 +70,7 @@ mod system_call;
 
 pub use self::code::{Code, Condition, Instruction, Label, Register, Size};
 pub use self::function::Function;
+pub use self::hook::{FileLayout, Hook};
 pub use self::map::Array;
-pub use self::program::{Attached, Kind, Program};
+pub use self::program::{Answering, Attached, Kind, Program};
 pub use self::ring::RingBuffer;

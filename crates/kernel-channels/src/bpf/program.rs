@@ -5,12 +5,15 @@
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::{Code, system_call};
+use super::{Code, Hook, system_call};
 use crate::tracepoint::{Event, open_first};
 use crate::{Error, Operation};
 
 const PROG_TYPE_TRACEPOINT: u32 = 5;
+const PROG_TYPE_LSM: u32 = 29;
 const PROG_TYPE_SYSCALL: u32 = 31;
+/// `BPF_LSM_MAC`, what programs of that type are for.
+const ATTACH_LSM: u32 = 27;
 const F_SLEEPABLE: u32 = 1 << 4;
 /// Enough for what the verifier says of a program that it refuses.
 const LOG_BYTES: usize = 1 << 20;
@@ -22,6 +25,9 @@ pub enum Kind {
     Tracepoint,
     /// When it is called by [`Program::run`], with the memory that it is called with.
     Call,
+    /// When the kernel asks its security modules, with the arguments of the hook, 64 bits each. What
+    /// the program returns is the answer: 0, or a negative error number.
+    Hook(Hook),
 }
 
 /// A program that the kernel has compiled. It goes when this and all that it is attached to have
@@ -51,13 +57,16 @@ impl Program {
             .ok_or_else(|| refused("a jump leads to nowhere".to_owned(), invalid()))?;
         // The kernel itself comes first, and needs no descriptor.
         let descriptors: Vec<_> = std::iter::once(0).chain(code.modules.clone()).collect();
-        let (kind, flags) = match kind {
-            Kind::Tracepoint => (PROG_TYPE_TRACEPOINT, 0),
-            Kind::Call => (PROG_TYPE_SYSCALL, F_SLEEPABLE),
+        let (kind, flags, attach_type, attach_function) = match kind {
+            Kind::Tracepoint => (PROG_TYPE_TRACEPOINT, 0, 0, 0),
+            Kind::Call => (PROG_TYPE_SYSCALL, F_SLEEPABLE, 0, 0),
+            Kind::Hook(hook) => (PROG_TYPE_LSM, 0, ATTACH_LSM, hook.function()),
         };
         let load = system_call::Load {
             kind,
             flags,
+            attach_type,
+            attach_function,
             name,
             instructions: &instructions,
             descriptors: &descriptors,
@@ -95,6 +104,17 @@ impl Program {
         })
     }
 
+    /// Has a program of the kind [`Kind::Hook`] answer from now on, until the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bpf`] with what `bpf(2)` returned: `EINVAL` when the program is of another kind.
+    pub fn answer(&self) -> Result<Answering, Error> {
+        let link = system_call::attach(self.program.as_fd())
+            .map_err(|source| Error::bpf(Operation::Attach, "program", &self.name, source))?;
+        Ok(Answering { _link: link })
+    }
+
     /// Runs a program of the kind [`Kind::Call`] once, on memory that it may read and change, and
     /// returns what it returns.
     ///
@@ -106,6 +126,13 @@ impl Program {
         system_call::run(self.program.as_fd(), context)
             .map_err(|source| Error::bpf(Operation::Run, "program", &self.name, source))
     }
+}
+
+/// A program at a hook, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the program is detached at once when this is dropped"]
+pub struct Answering {
+    _link: OwnedFd,
 }
 
 /// A program at a tracepoint, until this is dropped.

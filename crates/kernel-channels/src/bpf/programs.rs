@@ -3,12 +3,13 @@
 //! The programs that are needed most.
 
 use super::Register::{R0, R1, R2, R3, R6, R7, R10};
-use super::{Array, Code, Condition, Function, Register, RingBuffer, Size};
+use super::{Array, Code, Condition, FileLayout, Function, Register, RingBuffer, Size};
 use crate::Error;
 use crate::tracepoint::Event;
 
 // Numbers of helpers, see `bpf-helpers(7)`.
 const MAP_LOOKUP_ELEM: i32 = 1;
+const GET_CURRENT_PID_TGID: i32 = 14;
 const RINGBUF_RESERVE: i32 = 131;
 const RINGBUF_SUBMIT: i32 = 132;
 
@@ -93,6 +94,61 @@ pub fn query(function: &Function) -> Code<'_> {
     code.load(Size::Double, R1, R6, 0);
     code.call(function);
     code.store(Size::Double, R6, 8, R0);
+    code.set(R0, 0);
+    code.exit();
+    code
+}
+
+/// What a program at the hook `file_ioctl` refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The device, by its major and minor number.
+    pub device: (u32, u32),
+    /// The request code.
+    pub request: u32,
+    /// The process that may send it nevertheless.
+    pub except: Option<u32>,
+}
+
+/// At the hook `file_ioctl`: refuses a request to a device with `EPERM`, and counts that in the first
+/// entry of the array.
+pub fn refuse<'a>(refused: &Refused, layout: &FileLayout, array: &'a Array) -> Code<'a> {
+    /// How many bits of a device's number are the minor one, within the kernel.
+    const MINOR_BITS: u32 = 20;
+    const ERROR: i32 = -1;
+
+    let (major, minor) = refused.device;
+    let mut code = Code::new();
+    let allowed = code.label();
+    // The arguments: the file, the request, its argument.
+    code.copy(R6, R1);
+    code.load(Size::Double, R2, R6, 8);
+    code.jump_if_word(Condition::NotEqual, R2, refused.request, allowed);
+    if let Some(process) = refused.except {
+        code.call_helper(GET_CURRENT_PID_TGID);
+        code.shift_right(R0, 32);
+        code.jump_if_word(Condition::Equal, R0, process, allowed);
+    }
+    code.load(Size::Double, R1, R6, 0);
+    code.load(Size::Double, R1, R1, layout.inode);
+    code.load(Size::Word, R1, R1, layout.device);
+    let device = (major << MINOR_BITS) | minor;
+    code.jump_if_word(Condition::NotEqual, R1, device, allowed);
+
+    let refuse = code.label();
+    code.set(R7, 0);
+    code.store(Size::Word, R10, -4, R7);
+    code.copy(R2, R10);
+    code.add(R2, -4);
+    code.load_map(R1, array);
+    code.call_helper(MAP_LOOKUP_ELEM);
+    code.jump_if(Condition::Equal, R0, 0, refuse);
+    code.set(R1, 1);
+    code.add_atomically(R0, 0, R1);
+    code.place(refuse);
+    code.set(R0, ERROR);
+    code.exit();
+    code.place(allowed);
     code.set(R0, 0);
     code.exit();
     code

@@ -12,6 +12,7 @@ const MAP_LOOKUP_ELEM: u32 = 1;
 const PROG_LOAD: u32 = 5;
 const PROG_TEST_RUN: u32 = 10;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
+const RAW_TRACEPOINT_OPEN: u32 = 17;
 const BTF_GET_FD_BY_ID: u32 = 19;
 const BTF_GET_NEXT_ID: u32 = 23;
 
@@ -124,6 +125,9 @@ pub(super) fn look_up(map: BorrowedFd<'_>, key: u32) -> io::Result<u64> {
 pub(super) struct Load<'a> {
     pub(super) kind: u32,
     pub(super) flags: u32,
+    /// What a program of its kind is for, and the function of the kernel's that it is for, if any.
+    pub(super) attach_type: u32,
+    pub(super) attach_function: u32,
     pub(super) name: &'a str,
     pub(super) instructions: &'a [Instruction],
     /// Descriptors of the BTF of modules, from the second on.
@@ -177,7 +181,7 @@ pub(super) fn load(load: &Load<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
         prog_flags: load.flags,
         prog_name: named(load.name),
         prog_ifindex: 0,
-        expected_attach_type: 0,
+        expected_attach_type: load.attach_type,
         prog_btf_fd: 0,
         func_info_rec_size: 0,
         func_info: 0,
@@ -185,7 +189,7 @@ pub(super) fn load(load: &Load<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
         line_info_rec_size: 0,
         line_info: 0,
         line_info_cnt: 0,
-        attach_btf_id: 0,
+        attach_btf_id: load.attach_function,
         attach_btf_obj_fd: 0,
         core_relo_cnt: 0,
         fd_array: address(load.descriptors),
@@ -233,6 +237,24 @@ pub(super) fn run(program: BorrowedFd<'_>, context: &mut [u8]) -> io::Result<u32
     // and as long as `ctx_size_in`.
     unsafe { bpf(PROG_TEST_RUN, &mut attribute) }?;
     Ok(attribute.retval)
+}
+
+/// Attaches a program to the function that it is for, until what is returned is closed.
+pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        name: u64,
+        prog_fd: i32,
+        padding: u32,
+    }
+    let mut attribute = Attribute {
+        name: 0,
+        prog_fd: program.as_raw_fd(),
+        padding: 0,
+    };
+    // SAFETY: this is the command's attribute, which holds no address: the name is that of a
+    // tracepoint, and not for other programs.
+    unsafe { bpf(RAW_TRACEPOINT_OPEN, &mut attribute) }.map(owned)
 }
 
 /// The number of the next BTF object.
