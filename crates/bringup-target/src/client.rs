@@ -3,22 +3,45 @@
 //! `client`: this program once more, as a client in a process of its own, for rooms of the tour that
 //! need one. What it has to say it prints, one number per line.
 
-use std::env;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command as Process, ExitCode, Stdio};
+mod sandbox;
 
-use anyhow::Context as _;
+use std::env;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command as Process, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use dmacopy_client::{Device, Error};
+use kernel_channels::Interest;
 
 use crate::exit;
+use crate::tour::pattern;
+
+/// How many bytes a client moves, and which.
+pub(crate) const LENGTH: usize = 1021;
+pub(crate) const SEED: u64 = 17;
+/// Longer than any transfer takes, on the slowest emulated board.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
 /// What the client does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Open a session, and say with which error number that failed, or 0
     Open {
+        /// The device's node
+        node: PathBuf,
+    },
+    /// Open a session, write to its stream, say the number of its descriptor, and keep it
+    Hold {
+        /// The device's node
+        node: PathBuf,
+    },
+    /// Give up all rights but to copy, copy, say what came of that and of an attempt to do more, and
+    /// do more
+    Sandbox {
         /// The device's node
         node: PathBuf,
     },
@@ -46,6 +69,8 @@ fn carry_out(command: &Command) -> anyhow::Result<()> {
                 number(session.as_ref().err().map(Error::raw_os_error))
             );
         }
+        Command::Hold { node } => hold(&Device::open(node)?)?,
+        Command::Sandbox { node } => sandbox::run(&Device::open(node)?)?,
         Command::Set {
             node,
             attribute,
@@ -57,6 +82,21 @@ fn carry_out(command: &Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for the other end to have seen enough.
+fn wait() -> anyhow::Result<()> {
+    io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+fn hold(device: &Device) -> anyhow::Result<()> {
+    let session = device.session()?;
+    let taken = session.write(&pattern(SEED, LENGTH))?;
+    ensure!(taken == LENGTH, "the driver took {taken} of {LENGTH} bytes");
+    session.poll(Interest::READABLE, PATIENCE)?;
+    println!("{}", session.as_fd().as_raw_fd());
+    wait()
 }
 
 /// The error number of an attempt; 0 if it has succeeded, and -1 if the kernel had no part in it.
@@ -90,6 +130,17 @@ impl Client {
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Tells it to go on.
+    pub(crate) fn go(&mut self) -> anyhow::Result<()> {
+        let pipe = self.child.stdin.as_mut().context("no pipe")?;
+        Ok(pipe.write_all(b"\n")?)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
     }
 
     /// Waits for the next number that it says.

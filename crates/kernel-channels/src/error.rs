@@ -45,6 +45,14 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A system call that was made by its number.
+    #[error("system call {call} failed")]
+    SystemCall {
+        /// Its name.
+        call: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// A driver refused an ioctl.
     #[error("ioctl request {request:#010x} failed on file descriptor {descriptor}")]
     Request {
@@ -232,6 +240,7 @@ impl Error {
             Self::Path { source, .. }
             | Self::Descriptor { source, .. }
             | Self::Object { source, .. }
+            | Self::SystemCall { source, .. }
             | Self::Request { source, .. }
             | Self::PerfEvent { source, .. }
             | Self::Bpf { source, .. }
@@ -270,7 +279,9 @@ pub enum Operation {
     /// `mkdir(2)`, which makes an instance of tracefs, `bpf(2)`, which makes a map, `eventfd(2)` or
     /// the like.
     Create,
-    /// `ioctl(2)` with `PERF_EVENT_IOC_SET_BPF`.
+    /// Making of a filter what the kernel takes.
+    Compile,
+    /// `ioctl(2)` with `PERF_EVENT_IOC_SET_BPF`, or `bpf(2)` with `BPF_RAW_TRACEPOINT_OPEN`.
     Attach,
     /// `bpf(2)` with `BPF_PROG_TEST_RUN`.
     Run,
@@ -278,7 +289,8 @@ pub enum Operation {
     Enable,
     /// `fcntl(2)`.
     Control,
-    /// `pthread_sigmask(3)`, `timerfd_settime(2)` or `epoll_ctl(2)`.
+    /// `pthread_sigmask(3)`, `timerfd_settime(2)`, `epoll_ctl(2)`, `seccomp(2)` or
+    /// `landlock_restrict_self(2)`.
     Set,
     /// `futex(2)` with `FUTEX_WAIT_BITSET`, or `epoll_wait(2)`.
     Wait,
@@ -300,6 +312,7 @@ impl fmt::Display for Operation {
             Self::Join => "join the multicast group of",
             Self::List => "list",
             Self::Create => "create",
+            Self::Compile => "compile",
             Self::Attach => "attach",
             Self::Run => "run",
             Self::Enable => "enable",

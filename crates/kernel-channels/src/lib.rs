@@ -8,6 +8,7 @@
 //!
 //! | room | direction | choose it for |
 //! |---|---|---|
+//! | [`syscall`] | both | what has no other wrapper, and measuring |
 //! | [`chardev`] | both | streams of bytes, and waiting for them |
 //! | [`netlink`] | both | questions about many things, and news with their data |
 //! | [`ioctl`] | both | commands with a structure for an argument |
@@ -21,11 +22,13 @@
 //! | [`procfs`] | from the kernel | a summary for people |
 //! | [`tracepoint`] | from the kernel | what happened when, in the order it happened, for measuring |
 //! | [`bpf`] | from the kernel | sums and choices that are made where something happens |
+//! | [`seccomp`] | to the kernel | giving up what a program does not need |
 //! | [`watch`] | from the kernel | who uses a file, and whether they may |
 //! | [`debugfs`] | both | what only developers may see and break |
 //!
-//! Unsafe code is allowed in [`ioctl`], [`mmap`], [`futex`] and [`signal`], for the signals of
-//! [`eventfd`], for the socket of [`netlink`], in [`uring`], for the descriptors of [`watch`], and in the parts of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
+//! Unsafe code is allowed in [`syscall`], [`ioctl`], [`mmap`], [`futex`] and [`signal`], for the signals of
+//! [`eventfd`], for the socket of [`netlink`], in [`uring`], for the descriptors of [`watch`], for the
+//! version of [`seccomp`]'s Landlock, and in the parts of [`bpf`] and [`tracepoint`] that make system calls and share memory with the kernel; between
 //! them they hold all there is.
 
 pub mod bpf;
@@ -43,11 +46,14 @@ pub mod ioctl;
 pub mod mmap;
 pub mod netlink;
 pub mod procfs;
+pub mod seccomp;
 #[expect(
     unsafe_code,
     reason = "signals of a file, and real-time signals, have no safe wrapper"
 )]
 pub mod signal;
+#[expect(unsafe_code, reason = "arguments may be addresses")]
+pub mod syscall;
 pub mod sysfs;
 pub mod tracepoint;
 pub mod uevent;
@@ -69,7 +75,8 @@ pub use readiness::{Interest, Readiness, poll};
 pub use text_file::Restore;
 
 /// The names of all rooms, which are also the names of their modules.
-pub const ROOMS: [&str; 15] = [
+pub const ROOMS: [&str; 17] = [
+    "syscall",
     "chardev",
     "ioctl",
     "mmap",
@@ -83,6 +90,7 @@ pub const ROOMS: [&str; 15] = [
     "procfs",
     "tracepoint",
     "bpf",
+    "seccomp",
     "watch",
     "debugfs",
 ];

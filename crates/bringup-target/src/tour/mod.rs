@@ -19,9 +19,11 @@ mod mmap;
 mod netlink;
 mod pattern;
 mod procfs;
+mod seccomp;
 mod signal;
 mod stall;
 mod step;
+mod syscall;
 mod sysfs;
 mod tracepoint;
 mod uevent;
@@ -36,13 +38,15 @@ use dmacopy_client::Device;
 
 use self::channel::Channel;
 use self::evidence::Evidence;
+pub(crate) use self::pattern::pattern;
 use crate::{exit, output};
 
 /// What is done in a room: it collects evidence until it is through or something is wrong.
 type Room = fn(&Device, &mut Evidence) -> anyhow::Result<()>;
 
 /// All rooms, in the order of the tour.
-const ROOMS: [(&str, Room); 15] = [
+const ROOMS: [(&str, Room); 17] = [
+    ("syscall", syscall::visit),
     ("chardev", chardev::visit),
     ("ioctl", ioctl::visit),
     ("mmap", mmap::visit),
@@ -56,6 +60,7 @@ const ROOMS: [(&str, Room); 15] = [
     ("procfs", procfs::visit),
     ("tracepoint", tracepoint::visit),
     ("bpf", bpf::visit),
+    ("seccomp", seccomp::visit),
     ("watch", watch::visit),
     ("debugfs", debugfs::visit),
 ];

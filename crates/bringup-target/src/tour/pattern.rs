@@ -3,7 +3,7 @@
 //! Bytes that are not there by chance.
 
 /// Pseudo-random bytes (xorshift64), the same for the same seed, which must not be zero.
-pub(super) fn pattern(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let step = || {
         state ^= state << 13;

@@ -19,7 +19,7 @@ use crate::{Error, Operation, text_file};
 /// How many bytes of records the kernel keeps for each processor until they are read.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Counts how often a tracepoint is passed, on all processors and in all programs.
+/// Counts how often a tracepoint is passed, on all processors and in all programs, or by one thread.
 ///
 /// Nothing is collected, so nothing can be lost.
 pub struct Counter {
@@ -36,6 +36,19 @@ impl Counter {
     /// `CAP_PERFMON`.
     pub fn open(event: &Event) -> Result<Self, Error> {
         let per_cpu = open_all(event, |_| {})?;
+        let event = event.to_string();
+        Ok(Self { event, per_cpu })
+    }
+
+    /// Begins to count how often this thread passes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn of_this_thread(event: &Event) -> Result<Self, Error> {
+        let mut builder = Builder::new(Tracepoint::with_id(event.id()));
+        builder.include_kernel().observe_self().any_cpu();
+        let per_cpu = vec![enabled(&builder, event)?];
         let event = event.to_string();
         Ok(Self { event, per_cpu })
     }
@@ -201,6 +214,11 @@ fn open_one(
     builder.include_kernel().any_pid().one_cpu(cpu);
     builder.clockid(Clock::MONOTONIC);
     configure(&mut builder);
+    enabled(&builder, event)
+}
+
+/// Opens the perf event and has it begin.
+fn enabled(builder: &Builder<'_>, event: &Event) -> Result<perf_event::Counter, Error> {
     let failed = |operation, source| failed(operation, &event.to_string(), source);
     let mut counter = builder
         .build()
