@@ -32,12 +32,37 @@ pub struct Room {
 pub struct Fact {
     /// What it is about.
     pub what: String,
+    /// Who has told whom.
+    pub direction: Direction,
     /// What user space sent, did or expected.
     pub sent: String,
     /// What came back.
     pub received: String,
     /// In which way the other side was asked.
     pub verified: String,
+}
+
+/// Who tells whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The program tells the kernel.
+    ToKernel,
+    /// The kernel tells the program.
+    ToUser,
+    /// The program asks, and the kernel answers.
+    Both,
+}
+
+impl Direction {
+    /// The same for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ToKernel => "to the kernel",
+            Self::ToUser => "to user space",
+            Self::Both => "both ways",
+        }
+    }
 }
 
 /// How a visit went.
@@ -72,6 +97,7 @@ mod tests {
     fn tour(status: Status, error: Option<&str>) -> Tour {
         let fact = Fact {
             what: "answer".into(),
+            direction: Direction::ToUser,
             sent: "42".into(),
             received: "42".into(),
             verified: "sysfs answer".into(),
@@ -90,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_document_has_these_names() {
-        let expected = r#"{"engine":"software","rooms":[{"name":"chardev","status":"failed","evidence":[{"what":"answer","sent":"42","received":"42","verified":"sysfs answer"}],"error":"no"}]}"#;
+        let expected = r#"{"engine":"software","rooms":[{"name":"chardev","status":"failed","evidence":[{"what":"answer","direction":"to-user","sent":"42","received":"42","verified":"sysfs answer"}],"error":"no"}]}"#;
         let failed = tour(Status::Failed, Some("no"));
         assert_eq!(serde_json::to_string(&failed).unwrap(), expected);
         assert_eq!(serde_json::from_str::<Tour>(expected).unwrap(), failed);

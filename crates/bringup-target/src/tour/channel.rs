@@ -54,7 +54,12 @@ impl Channel {
         writeln!(text, "{room}, on {device} with the engine {engine}")?;
         for (number, step) in (1..).zip(&self.steps) {
             writeln!(text, "\n{number:2}. {}", step.what)?;
-            writeln!(text, "    {:<15}  {}", step.direction, step.through)?;
+            writeln!(
+                text,
+                "    {:<15}  {}",
+                step.direction.as_str(),
+                step.through
+            )?;
             writeln!(text, "    {:<15}  {}", "answer", step.answer)?;
             for fact in &step.verified {
                 let Fact {
@@ -62,6 +67,7 @@ impl Channel {
                     sent,
                     received,
                     verified,
+                    direction: _,
                 } = fact;
                 writeln!(text, "    {:<15}  {what}", "checked")?;
                 writeln!(text, "    {:<15}  {sent}", "  sent, expected")?;
@@ -127,7 +133,7 @@ mod tests {
                     "through": "write(2) to /x/stall",
                     "answer": "Y",
                     "verified": [{
-                        "what": "stall", "sent": "Y", "received": "Y", "verified": "debugfs stall"
+                        "what": "stall", "direction": "to-kernel", "sent": "Y", "received": "Y", "verified": "debugfs stall"
                     }],
                 },
                 {

@@ -5,12 +5,12 @@
 use std::error::Error as _;
 use std::fmt::Display;
 
-use agent_wire::report::Fact;
+use agent_wire::report::{Direction, Fact};
 use anyhow::ensure;
 use dmacopy_client::Counters;
 use nix::errno::Errno;
 
-use super::step::{Direction, Step};
+use super::step::Step;
 
 /// All that a room has done and seen, in order. The tour shows what was checked, the visit of a
 /// single room each step as well.
@@ -148,14 +148,14 @@ impl Evidence {
         if self.0.is_empty() {
             self.asked(what, verified_by, received);
         }
-        let fact = Fact {
-            what: what.to_owned(),
-            sent: sent.to_string(),
-            received: received.to_string(),
-            verified: verified_by.to_owned(),
-        };
         if let Some(step) = self.0.last_mut() {
-            step.verified.push(fact);
+            step.verified.push(Fact {
+                what: what.to_owned(),
+                direction: step.direction,
+                sent: sent.to_string(),
+                received: received.to_string(),
+                verified: verified_by.to_owned(),
+            });
         }
     }
 }

@@ -2,9 +2,7 @@
 
 //! One thing that a room does, and what crossed the border by it.
 
-use std::fmt::{self, Display};
-
-use agent_wire::report::Fact;
+use agent_wire::report::{Direction, Fact};
 use serde::Serialize;
 
 /// Something that was done, by what it crossed the border, what came of it, and what was checked
@@ -21,26 +19,4 @@ pub(super) struct Step {
     pub(super) answer: String,
     /// How that was verified.
     pub(super) verified: Vec<Fact>,
-}
-
-/// Who tells whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Direction {
-    /// The program tells the kernel.
-    ToKernel,
-    /// The kernel tells the program.
-    ToUser,
-    /// The program asks, and the kernel answers.
-    Both,
-}
-
-impl Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::ToKernel => "to the kernel",
-            Self::ToUser => "to user space",
-            Self::Both => "both ways",
-        })
-    }
 }

@@ -8,7 +8,16 @@ use anstyle::{AnsiColor, Style};
 /// The widest a column gets, in characters; `--json` has everything whole.
 const WIDEST: usize = 34;
 
-const HEADINGS: [&str; 4] = ["what", "sent or expected", "received", "verified by"];
+/// What the table says of each fact.
+const COLUMNS: usize = 5;
+
+const HEADINGS: [&str; COLUMNS] = [
+    "what",
+    "direction",
+    "sent or expected",
+    "received",
+    "verified by",
+];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -32,7 +41,7 @@ pub(super) fn print(board: &str, kernel: &str, tour: &Tour) {
     );
 }
 
-fn print_room(room: &Room, widths: [usize; 4]) {
+fn print_room(room: &Room, widths: [usize; COLUMNS]) {
     let (mark, colour) = match room.status {
         Status::Passed => ("passed", AnsiColor::Green),
         Status::Failed => ("FAILED", AnsiColor::Red),
@@ -49,11 +58,17 @@ fn print_room(room: &Room, widths: [usize; 4]) {
     }
 }
 
-fn cells(fact: &Fact) -> [&str; 4] {
-    [&fact.what, &fact.sent, &fact.received, &fact.verified]
+fn cells(fact: &Fact) -> [&str; COLUMNS] {
+    [
+        &fact.what,
+        fact.direction.as_str(),
+        &fact.sent,
+        &fact.received,
+        &fact.verified,
+    ]
 }
 
-fn widths(tour: &Tour) -> [usize; 4] {
+fn widths(tour: &Tour) -> [usize; COLUMNS] {
     let mut widths = HEADINGS.map(str::len);
     for fact in tour.rooms.iter().flat_map(|room| &room.evidence) {
         for (width, cell) in widths.iter_mut().zip(cells(fact)) {
@@ -63,7 +78,7 @@ fn widths(tour: &Tour) -> [usize; 4] {
     widths
 }
 
-fn line(cells: [&str; 4], widths: [usize; 4]) -> String {
+fn line(cells: [&str; COLUMNS], widths: [usize; COLUMNS]) -> String {
     let cell = |(text, width): (&str, usize)| format!("{:width$}", shortened(text, width));
     let cells: Vec<_> = cells.into_iter().zip(widths).map(cell).collect();
     cells.join("  ").trim_end().to_owned()
@@ -86,6 +101,6 @@ mod tests {
     fn a_long_value_is_shortened_to_its_column_and_says_so() {
         assert_eq!(shortened("abc", 3), "abc");
         assert_eq!(shortened("abcd", 3), "ab\u{2026}");
-        assert_eq!(line(["a", "bb", "c", ""], [2, 2, 2, 2]), "a   bb  c");
+        assert_eq!(line(["a", "bb", "c", "", ""], [2; COLUMNS]), "a   bb  c");
     }
 }
