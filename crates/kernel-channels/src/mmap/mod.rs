@@ -5,7 +5,8 @@
 //! A driver that supports `mmap(2)` lets a program see a buffer of the driver as its own memory.
 //!
 //! Memory that several drivers and programs share has a file descriptor of its own: see
-//! [`dma_buf`], and [`memfd`] for memory that no driver has made.
+//! [`dma_buf`], and [`memfd`] for memory that no driver has made. A mapping can be taken apart into
+//! [`Part`]s, each of which belongs to somebody else.
 //!
 //! # When to choose it
 //!
@@ -32,7 +33,9 @@
 //! this room. What other mappings, processes and devices do to the memory by other addresses is, to
 //! the language, a change from outside, which atomic accesses allow at any time. By the same
 //! addresses several threads may read at once, even with accesses of different sizes, as long as
-//! none writes: that is why writing takes the mapping mutably.
+//! none writes: that is why writing takes the mapping mutably. Parts of one mapping never overlap,
+//! and an access of a part is one of its own bytes only, so each of them is written as if it were
+//! alone.
 //!
 //! # Minimum kernel
 //!
@@ -57,6 +60,7 @@
 
 pub mod dma_buf;
 pub mod memfd;
+mod part;
 
 use std::io;
 use std::ops::Range;
@@ -66,6 +70,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::{Error, Operation};
+
+pub use part::Part;
 
 /// A shared mapping that can be read only.
 #[derive(Debug)]
@@ -201,7 +207,8 @@ impl Mapping {
     ///
     /// [`Error::Range`] when the bytes do not all lie within the mapping. Nothing is written then.
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.store(offset, bytes.len(), |index| bytes[index])
+        // SAFETY: `&mut self` keeps all others out.
+        unsafe { self.store(offset, bytes.len(), |index| bytes[index]) }
     }
 
     /// Sets each of `length` bytes.
@@ -210,7 +217,8 @@ impl Mapping {
     ///
     /// [`Error::Range`] when the bytes do not all lie within the mapping. Nothing is written then.
     pub fn fill(&mut self, offset: usize, length: usize, byte: u8) -> Result<(), Error> {
-        self.store(offset, length, |_| byte)
+        // SAFETY: `&mut self` keeps all others out.
+        unsafe { self.store(offset, length, |_| byte) }
     }
 
     /// A copy of `length` bytes of the mapping.
@@ -302,8 +310,12 @@ impl Mapping {
     }
 
     /// Writes `length` bytes, each as `byte_at` says for its index.
-    fn store(
-        &mut self,
+    ///
+    /// # Safety
+    ///
+    /// By the addresses of this mapping, nobody else accesses these bytes meanwhile.
+    unsafe fn store(
+        &self,
         offset: usize,
         length: usize,
         byte_at: impl Fn(usize) -> u8,
@@ -315,7 +327,7 @@ impl Mapping {
             let to = start.wrapping_add(index);
             if body.contains(&index) {
                 let word = std::array::from_fn::<u8, WORD, _>(|place| byte_at(index + place));
-                // SAFETY: as in `View::read`. The pages are writable, and `&mut self` keeps other
+                // SAFETY: as in `View::read`. The pages are writable, and the caller keeps other
                 // threads from accessing the same word by its bytes.
                 let place = unsafe { AtomicUsize::from_ptr(to.cast()) };
                 place.store(usize::from_ne_bytes(word), Ordering::Relaxed);
