@@ -40,6 +40,19 @@ pub struct Counters {
     pub errors: u64,
 }
 
+impl Counters {
+    /// What has been done since an earlier look at the same device. None when it is another device,
+    /// which has begun anew: then something is less than it was.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        Some(Self {
+            transfers: self.transfers.checked_sub(earlier.transfers)?,
+            bytes: self.bytes.checked_sub(earlier.bytes)?,
+            errors: self.errors.checked_sub(earlier.errors)?,
+        })
+    }
+}
+
 impl Attributes {
     pub(crate) fn new(device: String, directory: sysfs::Device) -> Self {
         Self { device, directory }
@@ -225,6 +238,18 @@ mod tests {
     fn attributes(directory: &str) -> Attributes {
         let directory = sysfs::Device::at(directory).unwrap();
         Attributes::new("dmacopy0".into(), directory)
+    }
+
+    #[test]
+    fn counters_are_compared_with_earlier_ones_of_the_same_device() {
+        let counters = |transfers, bytes, errors| Counters {
+            transfers,
+            bytes,
+            errors,
+        };
+        let (earlier, later) = (counters(2, 100, 1), counters(5, 100, 2));
+        assert_eq!(later.since(&earlier), Some(counters(3, 0, 1)));
+        assert_eq!(earlier.since(&later), None);
     }
 
     #[test]

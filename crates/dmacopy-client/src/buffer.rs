@@ -19,6 +19,11 @@ impl Buffer {
         Self { mapping, device }
     }
 
+    /// The memory without the device's name.
+    pub(crate) fn into_mapping(self) -> Mapping {
+        self.mapping
+    }
+
     /// Its size in bytes, which is never zero.
     #[expect(clippy::len_without_is_empty, reason = "a buffer is never empty")]
     pub fn len(&self) -> usize {

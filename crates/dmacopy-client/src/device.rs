@@ -13,6 +13,8 @@ use crate::{Attributes, Error, Operation, Session};
 
 /// The attribute that every device with a node has.
 const DEV: &str = "dev";
+/// Where the nodes are.
+const NODES: &str = "/dev";
 
 /// One engine that copies memory: a node below `/dev` and a directory in sysfs.
 #[derive(Clone, Debug)]
@@ -23,7 +25,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device by the path of its node, for example `/dev/dmacopy0`.
+    /// A device by its name, for example `dmacopy0`, or by the path of its node, for example
+    /// `/dev/dmacopy0`. What has no slash is a name.
     ///
     /// # Errors
     ///
@@ -32,6 +35,12 @@ impl Device {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.file_name().and_then(|name| name.to_str());
+        let is_name = name.is_some_and(|name| path == Path::new(name));
+        let node = if is_name {
+            Path::new(NODES).join(path)
+        } else {
+            path.to_owned()
+        };
         let Some(name) = name.filter(|name| number(name).is_some()) else {
             let path = path.to_owned();
             return Err(Error::NotADevice { path });
@@ -40,7 +49,7 @@ impl Device {
             sysfs::Device::open(names::CLASS, name).on(name, Operation::FindAttributes)?;
         Ok(Self {
             name: name.to_owned(),
-            node: path.to_owned(),
+            node,
             attributes: Attributes::new(name.to_owned(), directory),
         })
     }
@@ -54,10 +63,7 @@ impl Device {
         let mut names = sysfs::devices(names::CLASS).map_err(Error::List)?;
         names.retain(|name| number(name).is_some());
         names.sort_by_key(|name| number(name));
-        names
-            .iter()
-            .map(|name| Self::open(Path::new("/dev").join(name)))
-            .collect()
+        names.iter().map(Self::open).collect()
     }
 
     /// The device with the lowest number.
@@ -127,6 +133,22 @@ fn device_number(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
+/// A session of a device that every machine has, and that does nothing of what a session asks for.
+#[cfg(test)]
+pub(crate) fn null_session() -> Session {
+    null().session().unwrap()
+}
+
+#[cfg(test)]
+fn null() -> Device {
+    let directory = sysfs::Device::open("mem", "null").unwrap();
+    Device {
+        name: "null".to_owned(),
+        node: "/dev/null".into(),
+        attributes: Attributes::new("null".to_owned(), directory),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,12 +174,7 @@ mod tests {
         assert_eq!(device_number("10:262"), Some((10, 262)));
         assert_eq!(device_number("10"), None);
 
-        let directory = sysfs::Device::open("mem", "null").unwrap();
-        let mut device = Device {
-            name: "null".to_owned(),
-            node: "/dev/null".into(),
-            attributes: Attributes::new("null".to_owned(), directory),
-        };
+        let mut device = null();
         device.session().unwrap();
         device.node = "/dev/zero".into();
         let error = device.session().unwrap_err();
@@ -173,11 +190,13 @@ mod tests {
 
     #[test]
     fn a_device_that_the_kernel_has_not_is_named() {
-        let error = Device::open("/dev/dmacopy4294967295").unwrap_err();
-        assert!(
-            error.to_string().starts_with("dmacopy4294967295: "),
-            "{error}"
-        );
-        assert!(error.raw_os_error().is_some());
+        for path in ["/dev/dmacopy4294967295", "dmacopy4294967295"] {
+            let error = Device::open(path).unwrap_err();
+            assert!(
+                error.to_string().starts_with("dmacopy4294967295: "),
+                "{error}"
+            );
+            assert!(error.raw_os_error().is_some());
+        }
     }
 }

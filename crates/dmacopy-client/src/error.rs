@@ -3,9 +3,12 @@
 //! What can go wrong: which operation failed on which device, and why.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::Misfit;
 
 /// An operation that failed, the device it was attempted on, and the cause.
 #[derive(Debug, Error)]
@@ -36,6 +39,71 @@ pub enum Error {
         /// Why it failed.
         source: kernel_channels::Error,
     },
+    /// A transfer that the driver has taken.
+    #[error("{device}: cannot {operation}")]
+    Transfer {
+        /// The device's name.
+        device: String,
+        /// What was to be done.
+        operation: Operation,
+        /// What its completion said.
+        source: io::Error,
+    },
+    /// A batch that the ring has no room for now, or never.
+    #[error("{device}: no room for {wanted} descriptors, with {room} of {entries} free")]
+    Full {
+        /// The device's name.
+        device: String,
+        /// How many descriptors the batch has.
+        wanted: usize,
+        /// How many there was room for.
+        room: usize,
+        /// How many there can be room for.
+        entries: usize,
+    },
+    /// A piece of work that the session cannot do.
+    #[error("{device}: number {index} of the batch {misfit}")]
+    Misfit {
+        /// The device's name.
+        device: String,
+        /// Which of the batch, counted from 0.
+        index: usize,
+        /// Why it cannot do it.
+        misfit: Misfit,
+    },
+    /// A region that a pool has no room for.
+    #[error("{device}: no region of {bytes} bytes, with {largest} free in one piece")]
+    NoRegion {
+        /// The device's name.
+        device: String,
+        /// How long it was to be.
+        bytes: usize,
+        /// How long it could have been.
+        largest: usize,
+    },
+    /// A session in whose rings there is something already.
+    #[error("{device}: there is something in the session's rings")]
+    InUse {
+        /// The device's name.
+        device: String,
+    },
+    /// A completion that does not belong to what was submitted: somebody else writes to the rings.
+    /// The queue does nothing any more, and keeps what is in flight.
+    #[error("{device}: completion {user_data} came instead of {expected:?}")]
+    Foreign {
+        /// The device's name.
+        device: String,
+        /// What it said.
+        user_data: u64,
+        /// What it had to say.
+        expected: Option<u64>,
+    },
+    /// There is no runtime in which to wait for a device.
+    #[error("{device}: there is no tokio runtime here")]
+    NoRuntime {
+        /// The device's name.
+        device: String,
+    },
     /// The device is in a state that this library does not know.
     #[error("{device}: unknown state {text:?}")]
     UnknownState {
@@ -54,6 +122,7 @@ impl Error {
             Self::List(source) | Self::Events(source) | Self::Device { source, .. } => {
                 source.raw_os_error()
             }
+            Self::Transfer { source, .. } => source.raw_os_error(),
             _ => None,
         }
     }
@@ -82,6 +151,15 @@ pub enum Operation {
         /// How much.
         length: u64,
     },
+    /// Filling a part of a buffer; both values in bytes.
+    Fill {
+        /// Where to write.
+        offset: u64,
+        /// How much.
+        length: u64,
+    },
+    /// Doing nothing, in its turn.
+    Nop,
     /// Resetting the engine.
     Reset,
     /// Sending a request by its bare code.
@@ -142,6 +220,8 @@ impl fmt::Display for Operation {
                 f,
                 "copy {length} bytes from offset {source_offset} to {destination_offset}"
             ),
+            Self::Fill { offset, length } => write!(f, "fill {length} bytes from offset {offset}"),
+            Self::Nop => f.write_str("do nothing"),
             Self::Reset => f.write_str("reset the engine"),
             Self::Request(code) => write!(f, "send request {code:#010x}"),
             Self::CreateBuffer => f.write_str("make a buffer"),

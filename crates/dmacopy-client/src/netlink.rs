@@ -193,6 +193,16 @@ impl Events {
     }
 }
 
+/// Waits for one event after the other, without an end.
+impl Iterator for Events {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Without a timeout there is always one.
+        Self::next(self, None).transpose()
+    }
+}
+
 impl AsFd for Events {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()

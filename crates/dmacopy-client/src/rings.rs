@@ -92,6 +92,18 @@ impl Rings {
         Ok(true)
     }
 
+    /// Whether there is nothing in them, and nothing under way.
+    pub(crate) fn is_idle(&self) -> Result<bool, Error> {
+        let completed = self.load(index::COMPLETION_TAIL)?;
+        Ok([self.taken, self.popped, completed] == [self.pushed; 3])
+    }
+
+    /// Takes back the last `count` descriptors that were pushed, which the driver has not taken.
+    pub(crate) fn withdraw(&mut self, count: u32) -> Result<(), Error> {
+        self.pushed = self.pushed.wrapping_sub(count);
+        self.publish()
+    }
+
     /// Tells the driver of what was pushed and popped, which [`Self::submit`] does by itself.
     ///
     /// # Errors
