@@ -36,7 +36,7 @@ pub use raw::{
 };
 pub use told::Told;
 
-use dmacopy_client::{DebugFiles, Device, Stall};
+use dmacopy_client::{DebugFiles, Device, Done, Pool, Queue, Region, Stall};
 use dmacopy_uapi::{ioctl, names};
 use kernel_channels::{Restore, procfs};
 use nix::unistd::gettid;
@@ -55,6 +55,41 @@ pub fn pattern(seed: u64, length: usize) -> Vec<u8> {
         hasher.finish().to_ne_bytes()
     };
     (0..).flat_map(word).take(length).collect()
+}
+
+/// A queue of a new session of the first device, and a pool of its own.
+///
+/// # Errors
+///
+/// When there is no device, or it refuses.
+pub fn queue_and_pool(bytes: usize) -> Result<(Device, Queue, Pool)> {
+    let device = Device::first()?;
+    let queue = device.session()?.queue()?;
+    let pool = queue.pool(bytes)?;
+    Ok((device, queue, pool))
+}
+
+/// A region with these bytes.
+///
+/// # Errors
+///
+/// When the pool has no room for it.
+pub fn region_with(pool: &Pool, bytes: &[u8]) -> Result<Region> {
+    let mut region = pool.region(bytes.len())?;
+    region.write(0, bytes)?;
+    Ok(region)
+}
+
+/// Both regions of a copy that was done.
+///
+/// # Errors
+///
+/// When it was not, or is no copy.
+pub fn copied(done: Done) -> Result<(Region, Region)> {
+    match done.ok()?.into_regions() {
+        (Some(source), Some(destination)) => Ok((source, destination)),
+        other => Err(format!("no copy: {other:?}").into()),
+    }
 }
 
 /// Calls something in a thread of its own, so that a test can give up when it does not return.

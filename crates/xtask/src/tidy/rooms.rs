@@ -12,9 +12,12 @@ use crate::rust_source::constants;
 const LIST: &str = "ROOMS";
 const CHANNELS: &str = "crates/kernel-channels/src/";
 const TESTS: &str = "tests/on-target/tests/";
-/// Tests of where the rooms meet, and of what moves the bytes behind them.
-const NO_ROOMS: [&str; 12] = [
+/// Tests of where the rooms meet, of what moves the bytes behind them, and of programs before them.
+const NO_ROOMS: [&str; 15] = [
     "buffers",
+    "client",
+    "client_lifetime",
+    "client_tasks",
     "coalescing",
     "coredump",
     "dma_buf",
