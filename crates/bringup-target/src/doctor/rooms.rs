@@ -36,7 +36,7 @@ type Need = (&'static str, &'static [&'static str], Try);
 
 /// What each room needs.
 const NEEDS: [Need; 17] = [
-    ("syscall", &[], syscall),
+    ("syscall", &["CONFIG_FTRACE_SYSCALLS"], syscall),
     ("chardev", &[], chardev),
     ("ioctl", &[], ioctl),
     ("mmap", &["CONFIG_MMU"], mmap),
@@ -74,7 +74,12 @@ const NEEDS: [Need; 17] = [
     ),
     (
         "seccomp",
-        &["CONFIG_SECCOMP_FILTER", "CONFIG_SECURITY_LANDLOCK"],
+        &[
+            "CONFIG_SECCOMP_FILTER",
+            "CONFIG_SECURITY_LANDLOCK",
+            "CONFIG_BPF_LSM",
+            "CONFIG_AUDITSYSCALL",
+        ],
         seccomp,
     ),
     (
