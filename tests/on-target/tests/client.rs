@@ -85,7 +85,7 @@ fn submit_random(queue: &Queue, pool: &Pool, seed: u64) -> Result<Option<Expecte
     for index in 0..count {
         let word = [random[2 * index + 1], random[2 * index + 2]];
         let length = usize::from(u16::from_le_bytes(word) % 3000) + 1;
-        let bytes = pattern(seed ^ (index as u64) << 32, length);
+        let bytes = pattern(seed ^ ((index as u64) << 32), length);
         let Ok(source) = region_with(pool, &bytes) else {
             break;
         };

@@ -33,7 +33,7 @@ fn runtime() -> Runtime {
 /// Copies bytes by one batch after the other, and checks each of them.
 async fn copy_often(queue: Queue, pool: Pool, task: u64, laps: u64) -> Result<()> {
     for lap in 0..laps {
-        let seed = task << 32 | lap;
+        let seed = (task << 32) | lap;
         let length = usize::from(pattern(seed, 2)[0]) * 3 + 1;
         let sent = pattern(seed, length);
         let mut batch = queue.batch();
