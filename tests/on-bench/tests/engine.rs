@@ -127,6 +127,70 @@ fn an_engine_that_is_stuck_is_reset_and_only_one_waiter_loses(bench: &mut Bench)
     is_well(bench, &copier)
 }
 
+/// Has the engine be reset because it is stuck, with a copy that is lost by that.
+fn be_reset(bench: &Bench, copier: &Copier) -> hil::Result {
+    copier.set("timeout_ms", &SHORT.to_string())?;
+    let resets = told(bench, "resets")?;
+    instruct(bench, "{\"stick\": true}")?;
+    let copying = copier.start(&[])?;
+    wait_until_told(bench, "resets", |now| now > resets)?;
+    instruct(bench, "{\"stick\": false}")?;
+    let report = copying.report()?;
+    assert_eq!(report.failed_with(ETIMEDOUT), Some(vec![0]), "{report:?}");
+    // From here on, whoever is late has no time.
+    copier.set("timeout_ms", "20000")
+}
+
+#[hil::test(requires("dmacopy"))]
+fn what_the_engine_has_taken_keeps_its_order_however_often_it_is_reset(
+    bench: &mut Bench,
+) -> hil::Result {
+    let copier = impatient(bench)?;
+    let resets = told(bench, "resets")?;
+    instruct(bench, "{\"stick\": true}")?;
+    let copying = copier.start(&["--count", "8", "--bytes", "500"])?;
+    wait_until_told(bench, "resets", |now| now >= resets + 3)?;
+    instruct(bench, "{\"stick\": false}")?;
+    let report = copying.report()?;
+    // Each reset costs the first of those that are left.
+    let lost = report.failed_with(ETIMEDOUT).ok_or("another failure")?;
+    assert!(lost.len() >= 2, "{report:?}");
+    assert!(lost.iter().copied().eq(0..lost.len() as u64), "{report:?}");
+    assert_eq!(report.copied + lost.len() as u64, 8);
+    assert_eq!(report.corrupted, 0);
+    is_well(bench, &copier)
+}
+
+#[hil::test(requires("dmacopy"))]
+fn what_was_completed_before_a_reset_is_not_taken_for_done_after_it(
+    bench: &mut Bench,
+) -> hil::Result {
+    let copier = Copier::find(bench)?;
+    // The same places of the ring, which the function begins anew, each time.
+    for _ in 0..3 {
+        be_reset(bench, &copier)?;
+        // So that the driver looks before the function is through.
+        instruct(bench, "{\"slow\": 50000}")?;
+        let report = copier.copy(&["--count", "4", "--bytes", "500"])?;
+        assert!(report.is_good(4), "{report:?}");
+        instruct(bench, "\"clear\"")?;
+    }
+    is_well(bench, &copier)
+}
+
+#[hil::test(requires("dmacopy"))]
+fn the_hardware_interrupts_as_it_was_told_after_a_reset_too(bench: &mut Bench) -> hil::Result {
+    let copier = Copier::find(bench)?;
+    copier.set("interrupt_count", "3")?;
+    copier.set("interrupt_microseconds", "777")?;
+    be_reset(bench, &copier)?;
+    assert_eq!(copier.register("COALESCE_COUNT")?, 3);
+    assert_eq!(copier.register("COALESCE_MICROSECONDS")?, 777);
+    copier.set("interrupt_count", "0")?;
+    copier.set("interrupt_microseconds", "0")?;
+    is_well(bench, &copier)
+}
+
 #[hil::test(requires("dmacopy"))]
 fn an_engine_that_cannot_be_reset_has_failed_until_it_can(bench: &mut Bench) -> hil::Result {
     let copier = impatient(bench)?;
