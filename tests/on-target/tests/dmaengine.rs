@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use dmacopy_client::{Descriptor, Device};
 use dmacopy_uapi::ring::{COPY, FILL};
@@ -152,6 +153,52 @@ fn what_is_filled_is_filled_by_the_processor_in_its_turn(_: &mut Target) {
     assert!(buffer.copy_to_vec(8192, 1000).unwrap() == expected);
     assert!(buffer.copy_to_vec(12_288, 1000).unwrap() == expected);
     assert_eq!(device.attributes().cpu_bytes().unwrap(), before + 1000);
+}
+
+#[hil::test(requires("dmaengine"))]
+fn the_processor_does_not_overtake_the_controller(_: &mut Target) {
+    /// How many bytes each copy has, and how many copies the controller has before it is the
+    /// processor's turn: fewer than it is given at a time.
+    const EACH: u32 = 4096;
+    const COPIES: u64 = 10;
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let mut rings = session.rings().unwrap();
+    let mut buffer = session.buffer().unwrap();
+    let place = |n: u64| n * u64::from(EACH);
+    let copy = |source, destination, length| Descriptor {
+        opcode: COPY,
+        source,
+        destination,
+        length,
+        ..Descriptor::default()
+    };
+    let (odd, length) = (place(COPIES) + 1, EACH - 1);
+    let attributes = device.attributes();
+    let name = names::attribute::TIMEOUT_MS;
+    let _timeout = attributes.directory().restore_later(name).unwrap();
+    // No copy is late here, however little time the board has.
+    attributes.set_timeout(Duration::from_secs(30)).unwrap();
+    for lap in 0..50 {
+        let sent = pattern(900 + lap, EACH as usize);
+        buffer.write(0, &sent).unwrap();
+        let before = device.attributes().cpu_bytes().unwrap();
+        // Each copy has what the one before has written.
+        for n in 0..COPIES {
+            assert!(rings.push(&copy(place(n), place(n + 1), EACH)).unwrap());
+        }
+        assert!(rings.push(&copy(odd, place(COPIES + 1), length)).unwrap());
+        let count = u32::try_from(COPIES + 1).unwrap();
+        rings.submit(&session, count).unwrap();
+        while let Some(completion) = rings.pop().unwrap() {
+            assert_eq!(completion.errno, None);
+        }
+        let at = usize::try_from(place(COPIES + 1)).unwrap();
+        let moved = buffer.copy_to_vec(at, length as usize).unwrap();
+        assert!(moved == sent[1..], "lap {lap}");
+        let by_processor = device.attributes().cpu_bytes().unwrap() - before;
+        assert_eq!(by_processor, u64::from(length));
+    }
 }
 
 #[hil::test(requires("dmaengine"), timeout = "2 min")]
