@@ -3,6 +3,7 @@
 //! What each room needs: the options of the kernel, and whether it works when it is tried. Nothing
 //! that is tried changes anything.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU32;
 
 use anyhow::{Context as _, ensure};
@@ -20,6 +21,9 @@ use super::finding::{Finding, State};
 use super::options::Options;
 use super::system::System;
 use super::user::{Capability, User};
+
+/// How often a call is measured.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 /// What a room is tried with.
 struct Trial<'a> {
@@ -166,10 +170,12 @@ impl Trial<'_> {
 #[error("user lacks {0}")]
 struct Lacks(String);
 
-fn syscall(trial: &Trial<'_>) -> anyhow::Result<String> {
-    let call = trial.told("/proc/self/syscall")?;
-    let number = call.split(' ').next().unwrap_or_default();
-    Ok(format!("the kernel says that this was call {number}"))
+fn syscall(_: &Trial<'_>) -> anyhow::Result<String> {
+    let cost = kernel_channels::syscall::floor(ROUNDS);
+    Ok(format!(
+        "to enter the kernel and leave it takes {} ns",
+        cost.as_nanos()
+    ))
 }
 
 fn chardev(trial: &Trial<'_>) -> anyhow::Result<String> {
@@ -274,11 +280,9 @@ fn seccomp(trial: &Trial<'_>) -> anyhow::Result<String> {
         let is_there = actions.split(' ').any(|one| one == action);
         ensure!(is_there, "no action {action} among {actions}");
     }
-    let modules = trial.system.text("/sys/kernel/security/lsm");
-    Ok(match modules {
-        Some(modules) => format!("all actions; security modules {modules}"),
-        None => "all actions; which security modules there are is in securityfs only".to_owned(),
-    })
+    let version = kernel_channels::seccomp::version()?;
+    let version = version.context("the kernel was started without Landlock, see lsm= of it")?;
+    Ok(format!("all actions, and Landlock version {version}"))
 }
 
 fn watch(trial: &Trial<'_>) -> anyhow::Result<String> {
