@@ -132,8 +132,9 @@ fn a_node_that_is_open_to_everybody_is_a_problem(_: &mut Target) {
     let device = Device::first().unwrap();
     let before = fs::metadata(device.node()).unwrap().permissions();
     fs::set_permissions(device.node(), Permissions::from_mode(0o666)).unwrap();
-    let found = Found::look(1);
+    let called = call("doctor --json");
     fs::set_permissions(device.node(), before).unwrap();
+    let found = Found::of(&called.unwrap(), 1);
     let node = device.node().to_str().unwrap();
     let (state, why, mend) = found.unwrap().get("node", node);
     assert_eq!(state, "problem");
@@ -175,9 +176,9 @@ fn options_of_the_kernel_are_told_where_they_are_written_down_and_else_unknown(_
     fs::create_dir_all("/boot").unwrap();
     let options = "CONFIG_MODULES=y\nCONFIG_RUST=y\nCONFIG_NET=y\n# CONFIG_FUTEX is not set\n";
     fs::write(&path, options).unwrap();
-    let found = Found::look(1);
+    let called = call("doctor --json");
     fs::remove_file(&path).unwrap();
-    let found = found.unwrap();
+    let found = Found::of(&called.unwrap(), 1).unwrap();
     let (state, why, _) = found.get("kernel", "options");
     assert_eq!(state, "ok");
     assert!(why.ends_with(&path), "{why}");
