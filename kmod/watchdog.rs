@@ -98,6 +98,14 @@ impl Inner {
             .any(|transfer| clock.is_overdue(&transfer))
     }
 
+    /// Why the watchdog has to reset the engine: how the first transfer in it is to end.
+    fn reason_to_reset(&self, clock: Clock) -> Option<Error> {
+        let is_late = matches!(self.state, State::Failed) || self.is_stuck(clock);
+        // Who waits for an engine that has given up itself has waited for nothing.
+        let reason = self.has_fault.then_some(EIO);
+        reason.or(is_late.then_some(ETIMEDOUT))
+    }
+
     /// Number of the first transfer that is overdue.
     fn first_overdue(&mut self, clock: Clock) -> Option<u64> {
         let mut first: Option<u64> = None;
@@ -208,17 +216,9 @@ impl Queue {
         }
 
         self.declare_stall(now, timeout);
-        let reason = {
-            let inner = self.inner.lock();
-            let clock = inner.clock(now, timeout);
-            let is_late = matches!(inner.state, State::Failed) || inner.is_stuck(clock);
-            // Who waits for an engine that has given up itself has waited for nothing.
-            let reason = inner.has_fault.then_some(EIO);
-            reason.or(is_late.then_some(ETIMEDOUT))
-        };
-        if reason.is_some() {
-            self.recover(&*engine, reason);
-        }
+        self.recover(&*engine, |inner| {
+            inner.reason_to_reset(inner.clock(now, timeout)).map(Some)
+        });
         self.end_overdue(now, timeout);
     }
 
@@ -264,7 +264,7 @@ impl Queue {
     /// Resets the engine on somebody's demand; all that it has taken is given to it once more.
     pub(crate) fn reset(self: &Arc<Self>) -> Result {
         let engine = self.inner.lock().engine.clone().ok_or(ENODEV)?;
-        self.recover(&*engine, None);
+        self.recover(&*engine, |_| Some(None));
         self.health()
             .was_reset(self.counters().resets.load(Relaxed));
         match self.state() {
@@ -273,21 +273,29 @@ impl Queue {
         }
     }
 
-    /// Resets the engine.
+    /// Resets the engine, unless there is no `reason` for that, or none any more.
     ///
-    /// What it has taken waits once more, but the first transfer, if there is a `reason` for which
+    /// What it has taken waits once more, but the first transfer, if there is an error with which
     /// that one ends, and what nobody wants any more.
-    fn recover(self: &Arc<Self>, engine: &dyn Engine, reason: Option<Error>) {
+    fn recover(
+        self: &Arc<Self>,
+        engine: &dyn Engine,
+        reason: impl FnOnce(&Inner) -> Option<Option<Error>>,
+    ) {
         let recovery = self.recovery.lock();
-        let first = {
+        let (first, reason) = {
             let mut inner = self.inner.lock();
             if inner.engine.is_none() {
                 return;
             }
+            // Who has reset it meanwhile has mended that, perhaps.
+            let Some(reason) = reason(&inner) else {
+                return;
+            };
             // From here on it gets nothing to take.
             inner.resetting = true;
             let first = inner.moving.iter().next();
-            first.map(|first| first.sequence())
+            (first.map(|first| first.sequence()), reason)
         };
         // What it has done, it completes.
         let result = engine.reset();

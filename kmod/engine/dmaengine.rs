@@ -15,7 +15,10 @@
 //! allocated for the controller, by [`Binding`](crate::sys::binding::Binding), and their addresses
 //! can be given to it as they are.
 
-use core::cmp::min;
+use core::{
+    cmp::min,
+    mem, //
+};
 
 use kernel::{
     impl_has_work,
@@ -174,6 +177,8 @@ struct Moving {
     feeding: Option<Feeding>,
     /// Why a part of the first transfer has failed.
     failure: Option<Error>,
+    /// Empty, with room for all copies: a reset must not fail for want of memory.
+    forgotten: KVec<Copy>,
 }
 
 /// A copy that the controller has been given.
@@ -347,8 +352,7 @@ impl Worker {
     /// That must not be done once more: its source may be what a later transfer that has been done,
     /// too, has written.
     fn forget(&self) -> Result {
-        let mut copies = KVec::with_capacity(DEPTH, GFP_KERNEL)?;
-        let feeding = {
+        let (mut copies, feeding) = {
             let mut moving = self.moving.lock();
             if let Err(error) = self.channel.terminate() {
                 // It may be in the middle of what it has, but gets no more of that.
@@ -357,10 +361,12 @@ impl Worker {
                 }
                 return Err(error);
             }
-            moving.forget(&self.channel, &mut copies)
+            moving.forget(&self.channel)
         };
         // With the lock released: they may be the last to refer to a buffer.
-        drop((copies, feeding));
+        drop(feeding);
+        copies.clear();
+        self.moving.lock().forgotten = copies;
         Ok(())
     }
 }
@@ -371,16 +377,18 @@ impl Moving {
             copies: KVec::with_capacity(DEPTH, GFP_KERNEL)?,
             feeding: None,
             failure: None,
+            forgotten: KVec::with_capacity(DEPTH, GFP_KERNEL)?,
         })
     }
 
-    /// Moves to `forgotten` what the controller, which has been terminated, has not done: everything
+    /// Takes out what the controller, which has been terminated, has not done: everything
     /// from the first transfer on that it has not done whole.
-    fn forget(&mut self, channel: &Channel, forgotten: &mut KVec<Copy>) -> Option<Feeding> {
+    fn forget(&mut self, channel: &Channel) -> (KVec<Copy>, Option<Feeding>) {
+        let mut forgotten = mem::replace(&mut self.forgotten, KVec::new());
         let mut whole = 0;
         let mut is_all_done = true;
         for (index, copy) in self.copies.iter_mut().enumerate() {
-            copy.outcome = channel.outcome(copy.ticket);
+            copy.outcome = copy.outcome.or_else(|| channel.outcome(copy.ticket));
             is_all_done &= copy.outcome.is_some();
             if is_all_done && copy.last_of.is_some() {
                 // OVERFLOW: There are at most `DEPTH`.
@@ -388,7 +396,7 @@ impl Moving {
             }
         }
         if is_all_done && self.feeding.as_ref().is_some_and(Feeding::has_ended) {
-            return None;
+            return (forgotten, None);
         }
         while self.copies.len() > whole {
             let Some(copy) = self.copies.pop() else {
@@ -401,7 +409,7 @@ impl Moving {
             // It was of a transfer that is forgotten.
             self.failure = None;
         }
-        self.feeding.take()
+        (forgotten, self.feeding.take())
     }
 }
 

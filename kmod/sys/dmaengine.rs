@@ -357,6 +357,8 @@ impl Channel {
     /// Terminates and gives the channel back; everything fails with `ENODEV` then.
     #[doc(alias = "dma_release_channel")]
     pub(crate) fn release(&self) {
+        // Notes it if the controller cannot be stopped.
+        let _ = self.terminate();
         let requested = self.requested.lock().take();
         // With the lock released: it may be the last to refer to a listener.
         drop(requested);
