@@ -52,7 +52,8 @@
 //! Threads iterate over a [`Pending`], or wait with a timeout; any number of them can share a queue.
 //! With the feature `tokio` a [`Pending`] is a `Future`, [`Queue`] and [`Batch`] wait for room in the
 //! ring, and [`Events`] become a stream. It is made for tokio 1, wants a runtime with `enable_io`, and
-//! can be cancelled at any point.
+//! can be cancelled at any point. The tasks of a queue are all in one runtime at a time: the one in
+//! which the first of them has waited, until that ends.
 //!
 //! ```no_run
 //! # #[cfg(feature = "tokio")]

@@ -42,6 +42,8 @@ pub(crate) struct State {
     /// A thread sleeps until the device has something. Only it takes completions then: it would not
     /// be woken up for those that another one takes.
     is_watched: bool,
+    /// Tasks have not been told yet of what has changed.
+    has_news: bool,
     /// What came instead of what had to come. From then on nothing can be said of the device.
     foreign: Option<Foreign>,
 }
@@ -53,6 +55,12 @@ impl State {
     /// Whether nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.flight.len() == 0
+    }
+
+    /// Whether the driver has nothing of what is under way, so that no completion will tell when it
+    /// can take some.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.untaken > 0 && self.untaken == self.flight.len()
     }
 }
 
@@ -68,6 +76,7 @@ impl Shared {
                 flight: Flight::default(),
                 untaken: 0,
                 is_watched: false,
+                has_news: false,
                 foreign: None,
             }),
             changed: Condvar::new(),
@@ -102,9 +111,20 @@ impl Shared {
         let mut state = self.lock();
         let looked = self.look(&mut state);
         let admitted = looked.and_then(|()| self.admit(&state, &works));
-        match admitted {
+        let submitted = match admitted {
             Ok(()) => self.push(&mut state, works),
             Err(error) => Err((Box::new(error), works)),
+        };
+        self.release(state);
+        submitted
+    }
+
+    /// Unlocks, and wakes all tasks if there is something for them.
+    fn release(&self, mut state: MutexGuard<'_, State>) {
+        let has_news = std::mem::take(&mut state.has_news);
+        drop(state);
+        if has_news {
+            self.tasks.wake_all();
         }
     }
 
@@ -200,7 +220,10 @@ impl Shared {
 
     /// Looks for completions, and wakes up who waits for them.
     pub(crate) fn look_once(&self) -> Result<(), Error> {
-        self.look(&mut self.lock())
+        let mut state = self.lock();
+        let looked = self.look(&mut state);
+        self.release(state);
+        looked
     }
 
     fn look(&self, state: &mut State) -> Result<(), Error> {
@@ -216,10 +239,8 @@ impl Shared {
         } else {
             self.take(state, readiness.readable)
         };
-        if state.flight.len() != before {
-            // They only take note of it: this is locked.
-            self.tasks.wake_all();
-        }
+        // Of an error, too: the device tells it only once.
+        state.has_news |= state.flight.len() != before || looked.is_err();
         looked
     }
 
@@ -261,7 +282,7 @@ impl Shared {
 
     /// Fails for ever when what has come once belonged to nothing: nobody knows what the device does
     /// with what it has.
-    fn check_foreign(&self, state: &State) -> Result<(), Error> {
+    pub(crate) fn check_foreign(&self, state: &State) -> Result<(), Error> {
         let Some((user_data, expected)) = state.foreign else {
             return Ok(());
         };
@@ -281,6 +302,16 @@ impl Shared {
 
     /// Waits until `find` finds something, or `timeout` has passed.
     pub(crate) fn wait<T>(
+        &self,
+        timeout: Option<Duration>,
+        find: impl FnMut(&State) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let waited = self.wait_for(timeout, find);
+        self.release(self.lock());
+        waited
+    }
+
+    fn wait_for<T>(
         &self,
         timeout: Option<Duration>,
         mut find: impl FnMut(&State) -> Option<T>,
@@ -323,14 +354,13 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         left: Option<Duration>,
     ) -> Result<MutexGuard<'a, State>, Error> {
-        let is_stuck = state.untaken > 0 && state.untaken == state.flight.len();
-        let left = if is_stuck {
+        let left = if state.is_stuck() {
             Some(left.map_or(MOMENT, |left| left.min(MOMENT)))
         } else {
             left
         };
         state.is_watched = true;
-        drop(state);
+        self.release(state);
         let polled = self.link.session.poll(Interest::READABLE, left);
         let mut state = self.lock();
         state.is_watched = false;

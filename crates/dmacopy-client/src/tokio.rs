@@ -42,30 +42,44 @@ impl AsRawFd for Watched {
 
 impl Reactor {
     /// Whether something has been told since this was asked last. If not, all tasks are woken when
-    /// something is.
-    fn poll_told(&self, shared: &Shared) -> Poll<Result<(), Error>> {
+    /// something is; with `is_stuck`, also when the driver can take more.
+    fn poll_told(&self, shared: &Shared, is_stuck: bool) -> Poll<Result<(), Error>> {
         let mut registered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waker = Waker::from(Arc::clone(&shared.tasks));
         let mut context = Context::from_waker(&waker);
         if let Some(file) = &*registered {
-            match file.poll_read_ready(&mut context) {
+            match poll_ready(file, &mut context, is_stuck) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(mut guard)) => {
-                    guard.clear_ready();
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                 // The runtime that it was registered in has ended.
                 Poll::Ready(Err(_)) => *registered = None,
             }
         }
         let file = registered.insert(register(&shared.link)?);
-        let mut guard = match ready!(file.poll_read_ready(&mut context)) {
-            Ok(guard) => guard,
-            Err(source) => return Poll::Ready(failed(shared, source)),
-        };
-        guard.clear_ready();
-        Poll::Ready(Ok(()))
+        match ready!(poll_ready(file, &mut context, is_stuck)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(source) => Poll::Ready(failed(shared, source)),
+        }
     }
+}
+
+/// Whether the file can be read or, with `is_stuck`, has room for more, since that was asked last.
+fn poll_ready(
+    file: &AsyncFd<Watched>,
+    context: &mut Context<'_>,
+    is_stuck: bool,
+) -> Poll<io::Result<()>> {
+    if let Poll::Ready(ready) = file.poll_read_ready(context) {
+        return Poll::Ready(ready.map(|mut guard| guard.clear_ready()));
+    }
+    if !is_stuck {
+        return Poll::Pending;
+    }
+    // The driver wakes who polls when a transfer ends, whatever for. It is the only word of a place
+    // that has become free when its completion had been read before.
+    let mut guard = ready!(file.poll_write_ready(context))?;
+    guard.clear_ready();
+    Poll::Ready(Ok(()))
 }
 
 fn register(link: &Arc<Link>) -> Result<AsyncFd<Watched>, Error> {
@@ -74,7 +88,11 @@ fn register(link: &Arc<Link>) -> Result<AsyncFd<Watched>, Error> {
         let device = device.to_owned();
         return Err(Error::NoRuntime { device });
     }
-    watch(Watched(Arc::clone(link))).on(device, Operation::PollStream)
+    watch(
+        Watched(Arc::clone(link)),
+        Interest::READABLE.add(Interest::WRITABLE),
+    )
+    .on(device, Operation::PollStream)
 }
 
 fn failed(shared: &Shared, source: io::Error) -> Result<(), Error> {
@@ -82,15 +100,14 @@ fn failed(shared: &Shared, source: io::Error) -> Result<(), Error> {
     Err(not_watched(descriptor, source)).on(shared.device(), Operation::PollStream)
 }
 
-/// Has the runtime tell when a file can be read.
+/// Has the runtime tell when a file can be read, or written.
 #[allow(
     deprecated,
     reason = "what follows it is unsafe, for types whose descriptor may change or be closed"
 )]
-fn watch<T: AsRawFd>(file: T) -> Result<AsyncFd<T>, kernel_channels::Error> {
+fn watch<T: AsRawFd>(file: T, interest: Interest) -> Result<AsyncFd<T>, kernel_channels::Error> {
     let descriptor = file.as_raw_fd();
-    AsyncFd::with_interest(file, Interest::READABLE)
-        .map_err(|source| not_watched(descriptor, source))
+    AsyncFd::with_interest(file, interest).map_err(|source| not_watched(descriptor, source))
 }
 
 fn not_watched(descriptor: RawFd, source: io::Error) -> kernel_channels::Error {
@@ -112,10 +129,15 @@ impl Shared {
         // Before it looks: what comes then is told.
         ticket.wait(context.waker());
         loop {
-            if let Some(found) = find(&self.lock()) {
-                return Poll::Ready(Ok(found));
-            }
-            ready!(self.reactor.poll_told(self))?;
+            let is_stuck = {
+                let state = self.lock();
+                if let Some(found) = find(&state) {
+                    return Poll::Ready(Ok(found));
+                }
+                self.check_foreign(&state)?;
+                state.is_stuck()
+            };
+            ready!(self.reactor.poll_told(self, is_stuck))?;
             self.look_once()?;
         }
     }
@@ -249,7 +271,7 @@ impl Events {
     ///
     /// Outside of a runtime, and when it was made without `enable_io`.
     pub fn into_stream(self) -> Result<EventStream, Error> {
-        let file = watch(Listening(self)).map_err(Error::Events)?;
+        let file = watch(Listening(self), Interest::READABLE).map_err(Error::Events)?;
         Ok(EventStream { file })
     }
 }

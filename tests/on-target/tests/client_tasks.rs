@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{Device, Error, Event, Events, Pending, Pool, Queue, State};
+use dmacopy_uapi::names::limits;
 use hil::Target;
 use on_target::{
     Errno, PATIENCE, Result, Stalled, Unbound, copied, pattern, queue_and_pool, region_with,
@@ -86,6 +87,26 @@ fn many_tasks_of_several_sessions_get_what_is_their_own(_: &mut Target) {
     }
     for queue in &queues {
         assert_eq!(queue.in_flight().unwrap(), 0);
+    }
+}
+
+#[hil::test(timeout = "60 s")]
+fn tasks_go_on_when_a_place_is_free_again(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let directory = device.attributes().directory();
+    let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
+    // So that a doorbell may find no place, and nothing under way that could tell of one.
+    directory.set(limits::SESSION_TRANSFERS, 1).unwrap();
+    let (_device, queue, pool) = queue_and_pool(256 << 10).unwrap();
+    let runtime = runtime();
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let work = copy_often(queue.clone(), pool.clone(), 700 + task, 100);
+            runtime.spawn(async { told(work).await })
+        })
+        .collect();
+    for task in tasks {
+        runtime.block_on(task).unwrap().unwrap();
     }
 }
 
