@@ -50,11 +50,10 @@
 //! use std::time::Duration;
 //! use kernel_channels::watch::{Changes, Watcher};
 //!
-//! # let folder = tempfile::tempdir().unwrap();
-//! # let folder = folder.path();
+//! let folder = tempfile::tempdir().unwrap();
 //! let mut watcher = Watcher::new()?;
-//! watcher.add(folder, Changes::CREATE)?;
-//! std::fs::write(folder.join("node"), "x").unwrap();
+//! watcher.add(folder.path(), Changes::CREATE)?;
+//! std::fs::write(folder.path().join("node"), "x").unwrap();
 //! let event = watcher.next(Some(Duration::from_secs(5)))?.unwrap();
 //! assert_eq!(event.changes, Changes::CREATE);
 //! assert_eq!(event.name.unwrap(), "node");

@@ -151,6 +151,9 @@ fn names(half: &KernelHalf) -> String {
     let mut last = "";
     for (name, page) in &half.names {
         if page != last {
+            if !last.is_empty() {
+                text.push('\n');
+            }
             text += &format!("In {}:\n\n", link(page));
             last = page;
         }

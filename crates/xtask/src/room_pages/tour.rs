@@ -12,11 +12,12 @@ const STEPS: [(&str, &str); 3] = [
 ];
 
 /// Those that take a check down, and which argument says how it was verified.
-const CHECKS: [(&str, usize); 4] = [
+const CHECKS: [(&str, usize); 5] = [
     (".equal(", 3),
     (".equal_bytes(", 3),
     (".note(", 3),
     (".refused(", 2),
+    (".refused_call(", 3),
 ];
 
 /// One thing that the tour does or checks.
@@ -41,18 +42,17 @@ pub(super) fn entries(text: &str) -> Vec<Entry> {
         for (place, _) in code.match_indices(call) {
             let start = place + call.len();
             let arguments = arguments(code, &source.uncommented, start);
-            let text = |index: usize| arguments.get(index).and_then(|one| literal(one));
-            let (Some(what), Some(by)) = (text(0), text(by)) else {
-                continue;
+            let text = |index: usize| {
+                let argument = arguments.get(index).copied().unwrap_or_default();
+                shown(argument, code, &source.uncommented, place)
             };
-            found.push((
-                place,
-                Entry {
-                    what,
-                    direction,
-                    by,
-                },
-            ));
+            let (what, by) = (text(0), text(by));
+            let entry = Entry {
+                what,
+                direction,
+                by,
+            };
+            found.push((place, entry));
         }
     }
     found.sort_by_key(|(place, _)| *place);
@@ -80,6 +80,21 @@ fn arguments<'a>(code: &str, text: &'a str, start: usize) -> Vec<&'a str> {
         }
     }
     arguments
+}
+
+/// An argument of a call at a place, as a page shows it: a text if it is one or a variable that the
+/// function has made one before, else the expression.
+fn shown(argument: &str, code: &str, text: &str, place: usize) -> String {
+    let expression = argument.trim_start_matches('&');
+    let made = || {
+        let function = code[..place].rfind("\nfn ").unwrap_or(0);
+        let binding = format!("let {expression} = ");
+        let start = function + code[function..place].rfind(&binding)? + binding.len();
+        let length = code[start..].find(';')?;
+        literal(&text[start..start + length])
+    };
+    let found = literal(argument).or_else(made);
+    found.unwrap_or_else(|| format!("`{expression}`"))
 }
 
 /// The text of a literal, of which what is put in as the program runs is left open. An error number
@@ -122,6 +137,10 @@ mod tests {
             evidence.equal(name, 1, grown, "procfs")?;
             evidence.refused("a timeout of zero", attributes.set(0), Errno::EINVAL)?;
             let found = evidence.got("an event", "recvmsg(2)", x);
+            let by = format!("read(2) of {path}");
+            evidence.refused_call("a read", &by, gone, Errno::ESRCH)?;
+            evidence.asked("a read", &by, "done");
+fn other() { evidence.asked("a write", by, "done"); }
             #[cfg(test)]
             mod tests { fn a() { evidence.got("a test", "b", c); } }
         "#;
@@ -138,8 +157,12 @@ mod tests {
             ),
             entry("timeout_ms", None, "sysfs"),
             entry("growth of \u{2026}", None, "procfs"),
+            entry("`name`", None, "procfs"),
             entry("a timeout of zero", None, "EINVAL"),
             entry("an event", Some("to user space"), "recvmsg(2)"),
+            entry("a read", None, "ESRCH"),
+            entry("a read", Some("both ways"), "read(2) of \u{2026}"),
+            entry("a write", Some("both ways"), "`by`"),
         ];
         assert_eq!(entries(text), expected);
     }
