@@ -3,15 +3,15 @@
 //! Clients that confine themselves, by seccomp and Landlock, and a BPF program that is a security
 //! module.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
 use dmacopy_client::{Device, Rings, Session};
 use dmacopy_uapi::ioctl;
 use hil::Target;
-use kernel_channels::bpf::programs::{self, Refused};
-use kernel_channels::bpf::{Array, Code, FileLayout, Hook, Kind, Program, Register};
+use kernel_channels::bpf::programs::Refused;
+use kernel_channels::bpf::{Array, Code, Hook, Kind, Program, Refusal, Register};
 use kernel_channels::seccomp::{
     Access, Action, Confinement, Enforced, Filter, RUNTIME, Strictness, version,
 };
@@ -280,26 +280,52 @@ fn the_seventeenth_confinement_of_a_thread_is_refused(_: &mut Target) {
     assert_eq!(errno, Some(libc::E2BIG));
 }
 
-/// A program that refuses a request to a device, and its counter.
-fn refusing(device: (u32, u32), request: u32, except: Option<u32>) -> Result<(Program, Array)> {
+/// What refuses a request to a device, and its counter.
+fn refusing(device: (u32, u32), request: u32, except: Option<u32>) -> Result<(Refusal, Array)> {
     let array = Array::new("refusals", 1)?;
     let refused = Refused {
         device,
         request,
         except,
     };
-    let code = programs::refuse(&refused, &FileLayout::find()?, &array);
-    let hook = Kind::Hook(Hook::find("file_ioctl")?);
-    Ok((Program::load("refuse", hook, &code)?, array))
+    Ok((Refusal::load("refuse", &refused, &array)?, array))
+}
+
+/// The functions of the kernel's that this process has programs attached to, in order.
+fn attached() -> Vec<u32> {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").unwrap();
+    // That of the folder itself has gone again.
+    let texts = descriptors.filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok());
+    let number = |text: String| {
+        let of = |line: &str| line.strip_prefix("target_btf_id:")?.trim().parse().ok();
+        text.lines().find_map(of)
+    };
+    let mut attached: Vec<_> = texts.filter_map(number).collect();
+    attached.sort_unstable();
+    attached
+}
+
+#[hil::test]
+fn a_refusal_is_at_the_hook_of_programs_of_32_bits_too(_: &mut Target) {
+    // None that would pass there can be built here, so the kernel is asked which hooks have one.
+    let hook = |name| Hook::find(name).unwrap().function();
+    let mut hooks = ["file_ioctl", "file_ioctl_compat"].map(hook);
+    hooks.sort_unstable();
+    let (refusal, _) = refusing((1, 3), ioctl::INFO, None).unwrap();
+    assert!(attached().is_empty());
+    let answering = refusal.answer().unwrap();
+    assert_eq!(attached(), hooks);
+    drop(answering);
+    assert!(attached().is_empty());
 }
 
 #[hil::test]
 fn a_bpf_program_refuses_one_request_and_counts_the_refusals(_: &mut Target) {
     let (session, mut rings) = with_rings();
     let device = syscall::identify(&session).unwrap().device;
-    let (program, array) = refusing(device, ioctl::COPY, None).unwrap();
+    let (refusal, array) = refusing(device, ioctl::COPY, None).unwrap();
     session.copy(0, 2048, 64).unwrap();
-    let answering = program.answer().unwrap();
+    let answering = refusal.answer().unwrap();
     for count in 1..=5 {
         assert_eq!(session.copy(0, 2048, 64).errno(), Some(libc::EPERM));
         assert_eq!(array.read().unwrap(), [count]);
@@ -316,8 +342,8 @@ fn a_bpf_program_refuses_nothing_to_other_devices(_: &mut Target) {
     let (session, _) = with_rings();
     let (major, minor) = syscall::identify(&session).unwrap().device;
     for device in [(major, minor + 1), (major + 1, minor)] {
-        let (program, array) = refusing(device, ioctl::INFO, None).unwrap();
-        let _answering = program.answer().unwrap();
+        let (refusal, array) = refusing(device, ioctl::INFO, None).unwrap();
+        let _answering = refusal.answer().unwrap();
         session.info().unwrap();
         assert_eq!(array.read().unwrap(), [0]);
     }
@@ -335,8 +361,8 @@ fn a_reset_is_forbidden_to_all_but_one_process(_: &mut Target) {
     let (session, _) = with_rings();
     let device = syscall::identify(&session).unwrap().device;
     let this = std::process::id();
-    let (program, array) = refusing(device, ioctl::RESET, Some(this)).unwrap();
-    let _answering = program.answer().unwrap();
+    let (refusal, array) = refusing(device, ioctl::RESET, Some(this)).unwrap();
+    let _answering = refusal.answer().unwrap();
     session.reset_engine().unwrap();
     assert_eq!(array.read().unwrap(), [0]);
     let mut client = Client::start(test, "other").unwrap();
@@ -348,8 +374,8 @@ fn a_reset_is_forbidden_to_all_but_one_process(_: &mut Target) {
 fn many_threads_are_refused_and_each_refusal_is_counted(_: &mut Target) {
     let (session, _) = with_rings();
     let device = syscall::identify(&session).unwrap().device;
-    let (program, array) = refusing(device, ioctl::INFO, None).unwrap();
-    let _answering = program.answer().unwrap();
+    let (refusal, array) = refusing(device, ioctl::INFO, None).unwrap();
+    let _answering = refusal.answer().unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use dmacopy_client::{Counters, Device};
 use dmacopy_uapi::ioctl;
-use kernel_channels::bpf::programs::{self, Refused};
-use kernel_channels::bpf::{Array, FileLayout, Hook, Kind, Program};
+use kernel_channels::bpf::programs::Refused;
+use kernel_channels::bpf::{Array, Refusal};
 use kernel_channels::seccomp;
 use kernel_channels::syscall::{self, Call};
 use nix::errno::Errno;
@@ -105,16 +105,14 @@ fn hook(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
         request: ioctl::COPY,
         except: None,
     };
-    let code = programs::refuse(&refused, &FileLayout::find()?, &array);
-    let hook = Hook::find("file_ioctl")?;
-    let program = Program::load("refuse", Kind::Hook(hook), &code)?;
+    let refusal = Refusal::load("refuse", &refused, &array)?;
     evidence.gave(
         "load a program that refuses COPY",
         "bpf(2) BPF_PROG_LOAD of a BPF_PROG_TYPE_LSM",
         format_args!("for device {}:{}, hook file_ioctl", number.0, number.1),
     );
     let before = device.attributes().counters()?;
-    let answering = program.answer()?;
+    let answering = refusal.answer()?;
     for _ in 0..REFUSALS {
         let attempt = session.copy(0, 2048, 64);
         evidence.refused("COPY", attempt, Errno::EPERM)?;

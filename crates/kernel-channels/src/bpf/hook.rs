@@ -31,8 +31,9 @@ impl Hook {
         Ok(Self { function: found })
     }
 
-    /// The number of the function that programs are attached to.
-    pub(super) fn function(self) -> u32 {
+    /// The number of the function that programs are attached to, as the kernel tells it of each
+    /// attachment (`target_btf_id`).
+    pub fn function(self) -> u32 {
         self.function
     }
 }

@@ -8,7 +8,7 @@
 //! ([`Function`], kfuncs).
 //!
 //! At a [`Hook`] a program decides: it is one of the kernel's security modules, and refuses what an
-//! administrator does not want, whoever asks.
+//! administrator does not want, whoever asks. [`Refusal`] does that to a request.
 //!
 //! The programs that are needed most are in [`programs`], for any tracepoint and any function. They
 //! are put together while this runs, with the places of the fields as the running kernel has them:
@@ -60,6 +60,7 @@ mod hook;
 mod map;
 mod program;
 pub mod programs;
+mod refusal;
 #[expect(
     unsafe_code,
     reason = "the kernel writes where a ring buffer is mapped"
@@ -73,4 +74,5 @@ pub use self::function::Function;
 pub use self::hook::{FileLayout, Hook};
 pub use self::map::Array;
 pub use self::program::{Answering, Attached, Kind, Program};
+pub use self::refusal::Refusal;
 pub use self::ring::RingBuffer;

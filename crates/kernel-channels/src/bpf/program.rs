@@ -110,9 +110,7 @@ impl Program {
     ///
     /// [`Error::Bpf`] with what `bpf(2)` returned: `EINVAL` when the program is of another kind.
     pub fn answer(&self) -> Result<Answering, Error> {
-        let link = system_call::attach(self.program.as_fd())
-            .map_err(|source| Error::bpf(Operation::Attach, "program", &self.name, source))?;
-        Ok(Answering { _link: link })
+        Answering::of(std::slice::from_ref(self))
     }
 
     /// Runs a program of the kind [`Kind::Call`] once, on memory that it may read and change, and
@@ -128,11 +126,22 @@ impl Program {
     }
 }
 
-/// A program at a hook, until this is dropped.
+/// A program at a hook, or several, each at its own, until this is dropped.
 #[derive(Debug)]
 #[must_use = "the program is detached at once when this is dropped"]
 pub struct Answering {
-    _link: OwnedFd,
+    _links: Vec<OwnedFd>,
+}
+
+impl Answering {
+    pub(super) fn of(programs: &[Program]) -> Result<Self, Error> {
+        let attach = |program: &Program| {
+            system_call::attach(program.program.as_fd())
+                .map_err(|source| Error::bpf(Operation::Attach, "program", &program.name, source))
+        };
+        let links = programs.iter().map(attach).collect::<Result<_, _>>()?;
+        Ok(Self { _links: links })
+    }
 }
 
 /// A program at a tracepoint, until this is dropped.

@@ -99,7 +99,7 @@ pub fn query(function: &Function) -> Code<'_> {
     code
 }
 
-/// What a program at the hook `file_ioctl` refuses.
+/// What a program refuses that is asked before requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The device, by its major and minor number.
@@ -110,8 +110,9 @@ pub struct Refused {
     pub except: Option<u32>,
 }
 
-/// At the hook `file_ioctl`: refuses a request to a device with `EPERM`, and counts that in the first
-/// entry of the array.
+/// At the hook `file_ioctl` or `file_ioctl_compat`: refuses a request to a device with `EPERM`, and
+/// counts that in the first entry of the array. A program at one of them only is passed by: programs
+/// of 32 bits on a kernel of 64 come by the other, so [`Refusal`](super::Refusal) is at both.
 pub fn refuse<'a>(refused: &Refused, layout: &FileLayout, array: &'a Array) -> Code<'a> {
     /// How many bits of a device's number are the minor one, within the kernel.
     const MINOR_BITS: u32 = 20;
