@@ -390,6 +390,27 @@ fn a_client_waits_until_the_guard_has_allowed_it(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_guard_is_asked_however_many_wait(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let directory = device.attributes().directory();
+    let _restore = directory.restore_later(GUARDED).unwrap();
+    // Whoever finds the queue full is let pass, and one without room is always full.
+    let queue = sysfs::Device::at("/proc/sys/fs/fanotify").unwrap();
+    let restore = queue.restore_later("max_queued_events").unwrap();
+    queue.set("max_queued_events", 0).unwrap();
+    let guard = guard(&device).unwrap();
+    drop::<Restore>(restore);
+    let set = [sets(&device), sets(&device), sets(&device)];
+    for _ in &set {
+        asked(&guard).unwrap().deny().unwrap();
+    }
+    for set in set {
+        let result = set.recv_timeout(patience()).unwrap();
+        assert_eq!(result.errno(), Some(libc::EPERM));
+    }
+}
+
+#[hil::test]
 fn who_may_open_a_file_may_be_refused_to_read_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let guard = Guard::new().unwrap();

@@ -40,7 +40,9 @@ impl Guard {
     ///
     /// [`Error::Object`] with what `fanotify_init(2)` returned: `EPERM` without `CAP_SYS_ADMIN`.
     pub fn new() -> Result<Self, Error> {
-        let group = Group::new(InitFlags::FAN_CLASS_CONTENT)?;
+        // What finds a queue full is allowed, without having been asked for.
+        let flags = InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_UNLIMITED_QUEUE;
+        let group = Group::new(flags)?;
         Ok(Self { group })
     }
 

@@ -21,6 +21,8 @@
 //! An attribute in sysfs that the kernel changes is told of when the driver announces changes of it
 //! (`sysfs_notify`). Equal events in a row, with none between them, become one. When events come faster than they are read, the
 //! kernel drops the newest, and that is told as [`Error::QueueOverflow`](crate::Error::QueueOverflow).
+//! A guard misses nobody: the queue of those that wait for it has no limit, since the kernel would
+//! allow what finds it full.
 //!
 //! Who opens a guarded file sleeps until the guard has answered. A guard that is closed, also by the
 //! end of its program, has allowed all that waits. A file that the guard's own thread opens waits for
