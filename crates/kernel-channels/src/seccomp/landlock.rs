@@ -105,12 +105,14 @@ impl Confinement {
     ///
     /// # Errors
     ///
-    /// [`Error::Path`] when it leads to nothing.
+    /// [`Error::Path`] when it leads to nothing; [`Error::SystemCall`] with what `statx(2)` returned.
     pub fn allow(mut self, path: impl AsRef<Path>, access: Access) -> Result<Self, Error> {
         let path = path.as_ref();
         let failed = |source| Error::path(Operation::Open, path, source);
-        let is_folder = path.metadata().map_err(failed)?.is_dir();
         let opened = PathFd::new(path).map_err(|error| failed(cause(&error)))?;
+        // What was opened: the path may lead to something else by now.
+        let mode = u32::from(syscall::identify(&opened)?.mode);
+        let is_folder = mode & libc::S_IFMT == libc::S_IFDIR;
         // The others are rights of folders only.
         let rights = match is_folder {
             true => access.0,

@@ -2,6 +2,7 @@
 
 //! Moving bytes, with flags for one call.
 
+use std::io;
 use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
@@ -47,7 +48,8 @@ impl BitOr for Flags {
 /// # Errors
 ///
 /// [`Error::SystemCall`]: `EAGAIN` when it would have to wait and must not, `EOPNOTSUPP` for flags
-/// that the file does not support, `ESPIPE` for an offset in a stream, and what the driver returns.
+/// that the file does not support, `ESPIPE` for an offset in a stream, `EINVAL` for one above
+/// `i64::MAX`, and what the driver returns.
 pub fn read(
     fd: impl AsFd,
     bytes: &mut [u8],
@@ -58,7 +60,7 @@ pub fn read(
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),
     };
-    let arguments = arguments(&fd, &part, offset, flags);
+    let arguments = arguments(Call::PREADV2, &fd, &part, offset, flags)?;
     // SAFETY: the kernel reads one part, which is borrowed, and writes to its bytes, which are
     // borrowed mutably; both for longer than the call.
     unsafe { repeat(Call::PREADV2, arguments) }
@@ -80,17 +82,31 @@ pub fn write(
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    let arguments = arguments(&fd, &part, offset, flags);
+    let arguments = arguments(Call::PWRITEV2, &fd, &part, offset, flags)?;
     // SAFETY: the kernel reads one part and its bytes, which are borrowed for longer than the call.
     unsafe { repeat(Call::PWRITEV2, arguments) }
 }
 
-fn arguments(fd: &impl AsFd, part: &libc::iovec, offset: Option<u64>, flags: Flags) -> [usize; 6] {
-    // -1 in both halves stands for none. With words of 64 bits the kernel looks at the first only.
-    let offset = offset.unwrap_or(u64::MAX);
+fn arguments(
+    call: Call,
+    fd: &impl AsFd,
+    part: &libc::iovec,
+    offset: Option<u64>,
+    flags: Flags,
+) -> Result<[usize; 6], Error> {
+    /// -1 in both halves. With words of 64 bits the kernel looks at the first only.
+    const NONE: u64 = u64::MAX;
+
+    if offset == Some(NONE) {
+        // As the kernel does with all others of that size.
+        let call = call.name();
+        let source = io::Error::from_raw_os_error(libc::EINVAL);
+        return Err(Error::SystemCall { call, source });
+    }
+    let offset = offset.unwrap_or(NONE);
     let (low, high) = (offset as usize, (offset >> 32) as usize);
     let part = ptr::from_ref(part).expose_provenance();
-    [descriptor(fd), part, 1, low, high, flags.0 as usize]
+    Ok([descriptor(fd), part, 1, low, high, flags.0 as usize])
 }
 
 /// Copies from where one file is to where another one is, at most so many bytes, and returns how
@@ -133,6 +149,18 @@ mod tests {
             read(&file, &mut bytes, Some(beyond), Flags::NONE).unwrap(),
             0
         );
+    }
+
+    #[test]
+    fn an_offset_that_no_file_has_is_refused_and_does_not_stand_for_none() {
+        let file = tempfile::tempfile().unwrap();
+        for offset in [u64::MAX, u64::MAX - 1, 1 << 63] {
+            let read = read(&file, &mut [0], Some(offset), Flags::NONE).unwrap_err();
+            assert_eq!(read.raw_os_error(), Some(libc::EINVAL), "{offset}");
+            let written = write(&file, b"x", Some(offset), Flags::NONE).unwrap_err();
+            assert_eq!(written.raw_os_error(), Some(libc::EINVAL), "{offset}");
+        }
+        assert_eq!(file.metadata().unwrap().len(), 0);
     }
 
     #[test]
