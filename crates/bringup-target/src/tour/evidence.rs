@@ -97,15 +97,43 @@ impl Evidence {
             Err(error) => error,
         };
         let found = match error.raw_os_error() {
-            Some(number) => Errno::from_raw(number),
+            Some(number) => number,
             None => return Err(anyhow::Error::new(error).context(format!("{what}: no errno"))),
         };
-        let name = |errno: Errno| format!("{errno:?}");
         let call = error
             .source()
             .map_or(error.to_string(), |call| call.to_string());
-        self.asked(what, call, name(found));
-        self.equal(what, name(expected), name(found), "errno")
+        self.returned(what, call, found, expected)
+    }
+
+    /// The same for a call that is none of the driver's client.
+    pub(super) fn refused_call<T>(
+        &mut self,
+        what: &str,
+        through: impl Display,
+        attempt: Result<T, kernel_channels::Error>,
+        expected: Errno,
+    ) -> anyhow::Result<()> {
+        let error = match attempt {
+            Ok(_) => anyhow::bail!("{what}: the kernel did it"),
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            Some(found) => self.returned(what, through, found, expected),
+            None => Err(anyhow::Error::new(error).context(format!("{what}: no errno"))),
+        }
+    }
+
+    fn returned(
+        &mut self,
+        what: &str,
+        through: impl Display,
+        found: i32,
+        expected: Errno,
+    ) -> anyhow::Result<()> {
+        let found = errno_name(found);
+        self.asked(what, through, &found);
+        self.equal(what, errno_name(expected as i32), found, "errno")
     }
 
     /// Takes down by how much the counters have grown, and fails unless it is exactly that.
@@ -157,6 +185,14 @@ impl Evidence {
                 verified: verified_by.to_owned(),
             });
         }
+    }
+}
+
+/// The name of an error number, of which 0 is none.
+pub(super) fn errno_name(errno: i32) -> String {
+    match errno {
+        0 => "ok".to_owned(),
+        errno => format!("{:?}", Errno::from_raw(errno)),
     }
 }
 
@@ -222,6 +258,29 @@ mod tests {
         assert!(evidence.clone().into_facts().is_empty());
         check(&mut evidence, Err(failure(Errno::EINVAL))).unwrap();
         assert_eq!(evidence.into_facts()[0].received, "EINVAL");
+    }
+
+    #[test]
+    fn so_is_that_of_a_call_which_is_no_request() {
+        let error = |errno: Errno| kernel_channels::Error::UeventSocket {
+            operation: kernel_channels::Operation::Open,
+            source: errno.into(),
+        };
+        let mut evidence = Evidence::default();
+        let check = |evidence: &mut Evidence, attempt| {
+            evidence.refused_call::<()>("attempt", "socket(2)", attempt, Errno::EPERM)
+        };
+        check(&mut evidence, Ok(())).unwrap_err();
+        check(&mut evidence, Err(kernel_channels::Error::UeventsLost)).unwrap_err();
+        check(&mut evidence, Err(error(Errno::EIO))).unwrap_err();
+        assert!(evidence.clone().into_facts().is_empty());
+        check(&mut evidence, Err(error(Errno::EPERM))).unwrap();
+        let steps = evidence.into_steps();
+        let last = steps.last().unwrap();
+        assert_eq!(
+            (last.through.as_str(), last.verified.len()),
+            ("socket(2)", 1)
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use kernel_channels::seccomp;
 use kernel_channels::syscall::{self, Call};
 use nix::errno::Errno;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, errno_name};
 use crate::client::{Client, LENGTH};
 
 /// How long the kernel may take to log something, on the slowest emulated board.
@@ -45,23 +45,28 @@ fn sandbox(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let before = device.attributes().counters()?;
     let mut log = KernelLog::open()?;
     let mut client = Client::start("sandbox", device.node(), &[])?;
-    let (other, asked) = (name(client.number()?), name(client.number()?));
+    let (other, asked) = (errno_name(client.number()?), errno_name(client.number()?));
     evidence.gave(
         "a client allows itself the node, and no requests",
         "landlock_restrict_self(2)",
         "it can open it once more",
     );
-    let refused = name(libc::EACCES);
+    let refused = errno_name(libc::EACCES);
     evidence.equal("open of /proc/version", &refused, &other, "the client")?;
     evidence.equal("INFO on a new session", &refused, &asked, "the client")?;
 
-    let (copied, same) = (name(client.number()?), client.number()?);
+    let (copied, same) = (errno_name(client.number()?), client.number()?);
     evidence.gave(
         "and SUBMIT on the old one, and what Rust needs",
         "seccomp(2) SECCOMP_SET_MODE_FILTER",
         format_args!("{LENGTH} bytes copied by the rings: {copied}"),
     );
-    evidence.equal("a copy after that", &name(0), &copied, "the client's ring")?;
+    evidence.equal(
+        "a copy after that",
+        &errno_name(0),
+        &copied,
+        "the client's ring",
+    )?;
     evidence.equal("its bytes are the same", 1, same, "the client's buffer")?;
     let expected = Counters {
         transfers: 1,
@@ -142,13 +147,6 @@ fn hook(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     };
     evidence.asked("COPY without the program", "ioctl(2) COPY", "done");
     evidence.grown(before, device.attributes().counters()?, expected)
-}
-
-fn name(errno: i32) -> String {
-    match errno {
-        0 => "ok".to_owned(),
-        errno => format!("{:?}", Errno::from_raw(errno)),
-    }
 }
 
 /// What the kernel says from now on.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use dmacopy_client::Device;
+use kernel_channels::Interest;
 use kernel_channels::syscall::{self, Flags};
 use kernel_channels::tracepoint::{Counter, Event, Sampler};
-use kernel_channels::{Error, Interest};
 use nix::errno::Errno;
 use nix::unistd::gettid;
 
@@ -78,7 +78,7 @@ fn read(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
 
     let beyond = syscall::read(&session, &mut [0], Some(0), Flags::NO_WAIT);
     returned.push(i128::from(-libc::ESPIPE));
-    refused("read from an offset", &by, beyond, libc::ESPIPE, evidence)?;
+    evidence.refused_call("read from an offset", by, beyond, Errno::ESPIPE)?;
     let files = ours(&enter, &mut entered, "fd")?;
     let results = ours(&exit, &mut left, "ret")?;
     evidence.got(
@@ -114,13 +114,7 @@ fn take(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     drop(client);
     let by = format!("pidfd_getfd(2) of {number}");
     let gone = syscall::take_descriptor(&process, number);
-    refused(
-        "take it after the other's end",
-        &by,
-        gone,
-        libc::ESRCH,
-        evidence,
-    )?;
+    evidence.refused_call("take it after the other's end", by, gone, Errno::ESRCH)?;
     let found = device.attributes().sessions()?;
     evidence.equal("sessions then", sessions + 1, found, "sysfs sessions")?;
 
@@ -151,22 +145,7 @@ fn identify(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     evidence.equal("a character device", true, is_device, "statx")?;
     let copied = syscall::copy(&session, &session, 1);
     let by = "copy_file_range(2)";
-    refused("copy from file to file", by, copied, libc::EINVAL, evidence)
-}
-
-/// Takes a refusal down, and fails unless it is that one.
-fn refused<T>(
-    what: &str,
-    through: &str,
-    attempt: Result<T, Error>,
-    expected: i32,
-    evidence: &mut Evidence,
-) -> anyhow::Result<()> {
-    let errno = attempt.err().and_then(|error| error.raw_os_error());
-    let name = |errno: i32| format!("{:?}", Errno::from_raw(errno));
-    let found = name(errno.unwrap_or(0));
-    evidence.asked(what, through, &found);
-    evidence.equal(what, name(expected), found, "errno")
+    evidence.refused_call("copy from file to file", by, copied, Errno::EINVAL)
 }
 
 /// A field of the records that are about this thread.

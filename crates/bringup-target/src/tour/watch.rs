@@ -12,7 +12,7 @@ use dmacopy_uapi::names::{attribute, state};
 use kernel_channels::watch::{Changes, Guard, Listener, Permission, Request, Watcher};
 use nix::errno::Errno;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, errno_name};
 use super::stall::Stalled;
 use crate::client::Client;
 
@@ -108,8 +108,8 @@ fn who(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     evidence.got("somebody has", "read(2) of fanotify", event.changes);
     let found = event.process.id().unsigned_abs();
     evidence.equal("opened by process", client.id(), found, "fanotify")?;
-    let found = name(client.number()?);
-    evidence.equal("what it got", name(0), found, "the client")
+    let found = errno_name(client.number()?);
+    evidence.equal("what it got", errno_name(0), found, "the client")
 }
 
 /// A client may set an attribute or not, as the guard says.
@@ -140,8 +140,8 @@ fn guard(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     evidence.equal("whose pidfd", client.id(), process(pidfd)?, by)?;
     request.deny()?;
     evidence.gave("deny it", "write(2) to fanotify", "FAN_DENY");
-    let found = name(client.number()?);
-    evidence.equal("what it got", name(libc::EPERM), found, "the client")?;
+    let found = errno_name(client.number()?);
+    evidence.equal("what it got", errno_name(libc::EPERM), found, "the client")?;
     // This process would have to ask, too.
     drop(guard);
     let found = directory.text(attribute::TIMEOUT_MS)?;
@@ -151,8 +151,8 @@ fn guard(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let mut client = attempt()?;
     asked(&guard, evidence)?.allow()?;
     evidence.gave("allow it", "write(2) to fanotify", "FAN_ALLOW");
-    let found = name(client.number()?);
-    evidence.equal("what it got", name(0), found, "the client")?;
+    let found = errno_name(client.number()?);
+    evidence.equal("what it got", errno_name(0), found, "the client")?;
     drop(guard);
     let found = directory.text(attribute::TIMEOUT_MS)?;
     evidence.equal("timeout then", OTHER_TIMEOUT, &found, "sysfs timeout_ms")
@@ -175,11 +175,4 @@ fn process(pidfd: BorrowedFd<'_>) -> anyhow::Result<u32> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"));
     Ok(line.context("no Pid")?.trim().parse()?)
-}
-
-fn name(errno: i32) -> String {
-    match errno {
-        0 => "ok".to_owned(),
-        errno => format!("{:?}", Errno::from_raw(errno)),
-    }
 }
