@@ -11,6 +11,9 @@ use crate::rust_source::constants;
 const SOURCE: &str = "crates/dmacopy-uapi/src/abi/netlink.rs";
 const SPEC: &str = "kmod/ABI/netlink-dmacopy.yaml";
 
+/// Where the bits of the capabilities are, and what their names begin with.
+const CAPABILITIES: (&str, &str) = ("crates/dmacopy-uapi/src/abi/ioctl.rs", "CAP_");
+
 /// The modules whose constants are numbers with names.
 const NUMBERED: [&str; 3] = ["attribute", "command", "state"];
 
@@ -23,17 +26,27 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
     };
     let mut specified = numbered(&spec.text);
     let mut faults = Vec::new();
-    for constant in constants(&source.text) {
-        let value = constant.words().next();
-        let (true, Some(value)) = (NUMBERED.contains(&constant.module.as_str()), value) else {
-            continue;
-        };
-        let name = constant.name.to_lowercase().replace('_', "-");
-        let pair = (name, value.to_owned());
+    let mut look_for = |file: &str, name: &str, value: Option<&str>, line| {
+        let name = name.to_lowercase().replace('_', "-");
+        let pair = (name, value.unwrap_or_default().to_owned());
         if specified.remove(&pair).is_none() {
             let (name, value) = pair;
             let what = format!("{SPEC} has no `name: {name}` with `value: {value}`");
-            faults.push(Fault::new(SOURCE, constant.line, what));
+            faults.push(Fault::new(file, line, what));
+        }
+    };
+    for constant in constants(&source.text) {
+        if NUMBERED.contains(&constant.module.as_str()) {
+            let value = constant.words().next();
+            look_for(SOURCE, &constant.name, value, constant.line);
+        }
+    }
+    let (file, prefix) = CAPABILITIES;
+    let text = tree.get(file).map_or("", |source| source.text.as_str());
+    for constant in constants(text) {
+        if let Some(name) = constant.name.strip_prefix(prefix) {
+            // The bit's number: it is what one is shifted by.
+            look_for(file, name, constant.words().last(), constant.line);
         }
     }
     for ((name, value), line) in specified {
@@ -87,6 +100,22 @@ mod tests {
             "kmod/ABI/netlink-dmacopy.yaml:3",
         ];
         assert_eq!(found(spec), expected);
+    }
+
+    #[test]
+    fn a_capability_has_the_number_of_its_bit() {
+        let (file, _) = CAPABILITIES;
+        let bits = "pub const CAP_DMA_BUF: u64 = 1 << 9;\npub const OTHER: u64 = 1 << 3;\n";
+        let found = |spec: &str| {
+            let tree = Tree::from([(SOURCE, ""), (file, bits), (SPEC, spec)]);
+            places(&check(&tree))
+        };
+        assert_eq!(found("name: dma-buf\nvalue: 9\n"), [""; 0]);
+        let expected = [
+            "crates/dmacopy-uapi/src/abi/ioctl.rs:1",
+            "kmod/ABI/netlink-dmacopy.yaml:1",
+        ];
+        assert_eq!(found("name: dma-buf\nvalue: 8\n"), expected);
     }
 
     #[test]
