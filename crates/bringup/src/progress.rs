@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -18,6 +18,9 @@ use crate::sending;
 
 /// Widest title of a step.
 pub(crate) const TITLE: usize = 12;
+
+/// How often a step says that it goes on, on a screen that keeps every line.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// Prints steps.
 #[derive(Debug)]
@@ -76,10 +79,14 @@ impl Progress {
         }
         spinner.set_prefix(title.to_owned());
         spinner.set_message(doing.to_owned());
+        let (alive, gone) = mpsc::channel();
         if spinner.is_hidden() || self.verbose {
             if self.announced.begin(title, doing) {
                 self.lines
                     .suspend(|| anstream::eprintln!("  {title:TITLE$} {doing} ..."));
+            }
+            if !self.verbose {
+                self.show_life(title, gone);
             }
         } else {
             spinner.enable_steady_tick(Duration::from_millis(120));
@@ -90,6 +97,7 @@ impl Progress {
             verbose: self.verbose,
             spinner,
             log: Mutex::new(log),
+            _alive: alive,
         };
         Ok(Step {
             sink: Arc::new(sink),
@@ -98,6 +106,17 @@ impl Progress {
             started: Instant::now(),
             path,
         })
+    }
+
+    /// Says every now and then that a step goes on, until that is `gone`.
+    fn show_life(&self, title: &str, gone: mpsc::Receiver<()>) {
+        let (lines, title, started) = (self.lines.clone(), title.to_owned(), Instant::now());
+        std::thread::spawn(move || {
+            while let Err(mpsc::RecvTimeoutError::Timeout) = gone.recv_timeout(SIGN_OF_LIFE) {
+                let seconds = started.elapsed().as_secs();
+                lines.suspend(|| anstream::eprintln!("  {title:TITLE$} goes on, {seconds} s"));
+            }
+        });
     }
 
     /// Puts a program on a board, as [`Agent::install`] does, and shows it if that takes long.
@@ -136,6 +155,8 @@ struct Sink {
     verbose: bool,
     spinner: ProgressBar,
     log: Mutex<File>,
+    /// Closed with the step.
+    _alive: mpsc::Sender<()>,
 }
 
 impl Sink {
