@@ -58,7 +58,7 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     );
     evidence.note(
         "SEQNUM of the event",
-        &stalled.seqnum,
+        &format!("{} or more", stalled.seqnum),
         &seqnum_now,
         "/sys/kernel/uevent_seqnum",
     );
