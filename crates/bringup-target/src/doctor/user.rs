@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn what_a_user_lacks_is_told_with_what_it_is_for() {
         assert_eq!(user(u64::MAX).look().state(), State::Ok);
-        let finding = user(1 << 21 | 1 << 16).look();
+        let finding = user((1 << 21) | (1 << 16)).look();
         assert_eq!(finding.state(), State::Absent);
         let text = finding.text();
         assert!(text.contains("CAP_BPF (BPF)"), "{text}");
