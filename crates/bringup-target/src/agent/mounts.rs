@@ -10,12 +10,13 @@ use nix::mount::{MsFlags, mount};
 use super::complain;
 
 /// Type and mount point, in the order in which they need each other.
-const MOUNTS: [(&str, &str); 7] = [
+const MOUNTS: [(&str, &str); 8] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
     ("debugfs", "/sys/kernel/debug"),
     ("tracefs", "/sys/kernel/tracing"),
+    ("securityfs", "/sys/kernel/security"),
     ("tmpfs", "/tmp"),
     ("tmpfs", "/run"),
 ];

@@ -128,13 +128,19 @@ fn visit(room: Room, device: &Device) -> Visit {
     }
 }
 
+/// What the kernel was built or started without.
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel was built or started without {0}")]
+struct Unavailable(&'static str);
+
 /// Whether a room could not be visited because the kernel was built or started without it.
 fn is_unavailable(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        matches!(
+        let is_not_mounted = matches!(
             cause.downcast_ref(),
             Some(kernel_channels::Error::NotMounted { .. })
-        )
+        );
+        is_not_mounted || cause.is::<Unavailable>()
     })
 }
 
@@ -149,10 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_missing_file_system_makes_a_room_unavailable() {
+    fn only_what_the_kernel_lacks_makes_a_room_unavailable() {
         let filesystem = "debugfs";
         let missing = anyhow::Error::new(kernel_channels::Error::NotMounted { filesystem });
         assert!(is_unavailable(&missing.context("cannot stall the engine")));
+        assert!(is_unavailable(&Unavailable("Landlock").into()));
         let failed = Err::<(), _>(dmacopy_client::Error::NoDevice).context("no");
         assert!(!is_unavailable(&failed.unwrap_err()));
     }

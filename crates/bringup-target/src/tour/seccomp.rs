@@ -19,6 +19,7 @@ use kernel_channels::seccomp;
 use kernel_channels::syscall::{self, Call};
 use nix::errno::Errno;
 
+use super::Unavailable;
 use super::evidence::{Evidence, errno_name};
 use crate::client::{Client, LENGTH};
 
@@ -30,13 +31,17 @@ const AUDIT_SECCOMP: &str = "type=1326";
 const REFUSALS: u64 = 3;
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
+    if let Ok(modules) = seccomp::modules() {
+        let has_bpf = modules.iter().any(|module| module == "bpf");
+        ensure!(has_bpf, Unavailable("BPF as a security module"));
+    }
     sandbox(device, evidence)?;
     hook(device, evidence)
 }
 
 /// A client gives up all that it does not need, can do what it is for, and nothing else.
 fn sandbox(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
-    let version = seccomp::version()?.context("the kernel has no Landlock")?;
+    let version = seccomp::version()?.ok_or(Unavailable("Landlock"))?;
     evidence.asked(
         "ask which Landlock there is",
         "landlock_create_ruleset(2)",

@@ -65,6 +65,8 @@ mod filter;
     reason = "the version has no other wrapper than syscall(2)"
 )]
 mod landlock;
+mod modules;
 
 pub use self::filter::{Action, Filter, Program, RUNTIME};
 pub use self::landlock::{Access, Confinement, Enforced, Strictness, version};
+pub use self::modules::modules;
