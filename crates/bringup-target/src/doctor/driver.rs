@@ -38,19 +38,24 @@ pub(super) fn look(system: &System, user: &User) -> Vec<Finding> {
     findings
 }
 
+/// The command that loads the module.
+pub(super) fn load(system: &System) -> String {
+    let release = system.release().unwrap_or_default();
+    let at = format!("/lib/modules/{release}");
+    match system.exists(&format!("{at}/modules.dep")) {
+        true => format!("modprobe {DRIVER}"),
+        false => format!("insmod {at}/{DRIVER}.ko"),
+    }
+}
+
 /// Whether the module is loaded, and what it taints the kernel with.
 fn module(system: &System) -> Finding {
     let folder = format!("/sys/module/{DRIVER}");
     let what = format!("module {DRIVER}");
     // Without this file it is what the kernel's command line has for a module that is not there.
     let Some(init) = system.text(&format!("{folder}/initstate")) else {
-        let release = system.release().unwrap_or_default();
-        let at = format!("/lib/modules/{release}");
         let finding = Finding::new("driver", what, State::Problem, "is not loaded");
-        return match system.exists(&format!("{at}/modules.dep")) {
-            true => finding.mend(format!("modprobe {DRIVER}")),
-            false => finding.mend(format!("insmod {at}/{DRIVER}.ko")),
-        };
+        return finding.mend(load(system));
     };
     let users = system.text(&format!("{folder}/refcnt")).unwrap_or_default();
     let taint = system.text(&format!("{folder}/taint")).unwrap_or_default();

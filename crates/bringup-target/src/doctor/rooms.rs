@@ -17,11 +17,14 @@ use kernel_channels::tracepoint::Event;
 use kernel_channels::uevent::Monitor;
 use kernel_channels::{procfs, tracepoint as perf};
 
+use super::driver;
 use super::finding::{Finding, State};
 use super::options::Options;
 use super::system::System;
 use super::user::{Capability, User};
 
+/// The first version of Landlock with all that the room uses.
+const LANDLOCK: u32 = 5;
 /// How often a call is measured.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
@@ -105,12 +108,18 @@ pub(super) fn look(system: &System, options: &Options, user: &User) -> Vec<Findi
         system,
         user,
     };
-    let one =
-        |(room, needed, attempt): &Need| finding(room, options.missing(needed), attempt(&trial));
+    let one = |(room, needed, attempt): &Need| {
+        finding(room, options.missing(needed), attempt(&trial), system)
+    };
     NEEDS.iter().map(one).collect()
 }
 
-fn finding(room: &str, missing: Vec<&str>, tried: anyhow::Result<String>) -> Finding {
+fn finding(
+    room: &str,
+    missing: Vec<&str>,
+    tried: anyhow::Result<String>,
+    system: &System,
+) -> Finding {
     if !missing.is_empty() {
         let why = format!("the kernel was built without {}", missing.join(", "));
         let mend = "cargo bringup demo   # on the PC: boots a kernel that has all";
@@ -120,16 +129,16 @@ fn finding(room: &str, missing: Vec<&str>, tried: anyhow::Result<String>) -> Fin
         Ok(why) => Finding::new("room", room, State::Ok, why),
         Err(error) => {
             let finding = Finding::new("room", room, State::Problem, format!("{error:#}"));
-            finding.mend(mend(&error))
+            finding.mend(mend(room, &error, system))
         }
     }
 }
 
-/// The command that mends what a trial has failed with.
-fn mend(error: &anyhow::Error) -> String {
+/// The command that mends what the trial of a room has failed with.
+fn mend(room: &str, error: &anyhow::Error, system: &System) -> String {
     for cause in error.chain() {
         if matches!(cause.downcast_ref(), Some(dmacopy_client::Error::NoDevice)) {
-            return format!("modprobe {DRIVER}");
+            return driver::load(system);
         }
         if let Some(kernel_channels::Error::NotMounted { filesystem }) = cause.downcast_ref() {
             let point = match *filesystem {
@@ -145,7 +154,7 @@ fn mend(error: &anyhow::Error) -> String {
             return "sudo bringup-target doctor".to_owned();
         }
     }
-    "bringup-target channel <room>   # shows the step that fails".to_owned()
+    format!("bringup-target channel {room}   # shows the step that fails")
 }
 
 impl Trial<'_> {
@@ -282,7 +291,22 @@ fn seccomp(trial: &Trial<'_>) -> anyhow::Result<String> {
     }
     let version = kernel_channels::seccomp::version()?;
     let version = version.context("the kernel was started without Landlock, see lsm= of it")?;
-    Ok(format!("all actions, and Landlock version {version}"))
+    ensure!(
+        version >= LANDLOCK,
+        "Landlock has version {version}, and version {LANDLOCK} forbids requests"
+    );
+    let modules = match kernel_channels::seccomp::modules() {
+        Ok(modules) => modules.join(","),
+        Err(_) => return Ok(format!("all actions, and Landlock version {version}")),
+    };
+    let has_bpf = modules.split(',').any(|module| module == "bpf");
+    ensure!(
+        has_bpf,
+        "the kernel was started without bpf among its security modules {modules}, see lsm= of it"
+    );
+    Ok(format!(
+        "all actions, and Landlock version {version}; security modules {modules}"
+    ))
 }
 
 fn watch(trial: &Trial<'_>) -> anyhow::Result<String> {
@@ -310,6 +334,7 @@ mod tests {
     use anyhow::anyhow;
     use kernel_channels::ROOMS;
 
+    use super::super::system::system;
     use super::*;
 
     #[test]
@@ -322,19 +347,28 @@ mod tests {
 
     #[test]
     fn a_missing_option_counts_more_than_what_the_trial_says() {
-        let found = finding("bpf", vec!["CONFIG_BPF_SYSCALL"], Ok("works".into()));
+        let (_folder, system) = system(&[]);
+        let found = finding(
+            "bpf",
+            vec!["CONFIG_BPF_SYSCALL"],
+            Ok("works".into()),
+            &system,
+        );
         assert_eq!(found.state(), State::Problem);
         assert!(found.text().contains("without CONFIG_BPF_SYSCALL"));
         assert_eq!(
-            finding("bpf", vec![], Ok("works".into())).state(),
+            finding("bpf", vec![], Ok("works".into()), &system).state(),
             State::Ok
         );
-        let found = finding("bpf", vec![], Err(anyhow!("no")));
+        let found = finding("bpf", vec![], Err(anyhow!("no")), &system);
         assert_eq!(found.state(), State::Problem);
     }
 
     #[test]
     fn each_kind_of_failure_has_a_command_of_its_own() {
+        let release = ("/proc/sys/kernel/osrelease", "7.3.4\n");
+        let (_folder, with) = system(&[release, ("/lib/modules/7.3.4/modules.dep", "")]);
+        let mend = |error: &anyhow::Error| mend("bpf", error, &with);
         let not_mounted = kernel_channels::Error::NotMounted {
             filesystem: "tracefs",
         };
@@ -348,6 +382,6 @@ mod tests {
             mend(&Lacks("x".into()).into()),
             "sudo bringup-target doctor"
         );
-        assert!(mend(&anyhow!("else")).starts_with("bringup-target channel"));
+        assert!(mend(&anyhow!("else")).starts_with("bringup-target channel bpf "));
     }
 }
