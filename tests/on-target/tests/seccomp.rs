@@ -191,7 +191,7 @@ fn open(path: impl AsRef<std::path::Path>, write: bool) -> Option<i32> {
     opened.err().and_then(|error| error.raw_os_error())
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_confined_thread_opens_its_node_and_nothing_else(_: &mut Target) {
     let device = Device::first().unwrap();
     let node = landlock()
@@ -214,7 +214,7 @@ fn a_confined_thread_opens_its_node_and_nothing_else(_: &mut Target) {
     assert_eq!(open("/dev/null", true), None);
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn who_may_read_may_not_write(_: &mut Target) {
     let device = Device::first().unwrap();
     let attributes = device.attributes().directory().path().to_owned();
@@ -228,7 +228,7 @@ fn who_may_read_may_not_write(_: &mut Target) {
     assert_eq!((read, write), (None, Some(libc::EACCES)));
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn requests_to_a_device_take_a_right_of_their_own(_: &mut Target) {
     let device = Device::first().unwrap();
     let before = device.session().unwrap();
@@ -255,7 +255,7 @@ fn requests_to_a_device_take_a_right_of_their_own(_: &mut Target) {
     }
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn the_kernel_enforces_all_that_is_required(_: &mut Target) {
     assert!(version().unwrap().unwrap() >= 5);
     let best = confined(
@@ -271,7 +271,7 @@ fn the_kernel_enforces_all_that_is_required(_: &mut Target) {
     assert_eq!(nowhere.errno(), Some(libc::ENOENT));
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn the_seventeenth_confinement_of_a_thread_is_refused(_: &mut Target) {
     let errno = confined(
         || (0..16).for_each(|_| confine(landlock())),
@@ -305,7 +305,7 @@ fn attached() -> Vec<u32> {
     attached
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_refusal_is_at_the_hook_of_programs_of_32_bits_too(_: &mut Target) {
     // None that would pass there can be built here, so the kernel is asked which hooks have one.
     let hook = |name| Hook::find(name).unwrap().function();
@@ -319,7 +319,7 @@ fn a_refusal_is_at_the_hook_of_programs_of_32_bits_too(_: &mut Target) {
     assert!(attached().is_empty());
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_bpf_program_refuses_one_request_and_counts_the_refusals(_: &mut Target) {
     let (session, mut rings) = with_rings();
     let device = syscall::identify(&session).unwrap().device;
@@ -337,7 +337,7 @@ fn a_bpf_program_refuses_one_request_and_counts_the_refusals(_: &mut Target) {
     assert_eq!(array.read().unwrap(), [5]);
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_bpf_program_refuses_nothing_to_other_devices(_: &mut Target) {
     let (session, _) = with_rings();
     let (major, minor) = syscall::identify(&session).unwrap().device;
@@ -349,7 +349,7 @@ fn a_bpf_program_refuses_nothing_to_other_devices(_: &mut Target) {
     }
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_reset_is_forbidden_to_all_but_one_process(_: &mut Target) {
     if role().is_some() {
         let session = Device::first().unwrap().session().unwrap();
@@ -370,7 +370,7 @@ fn a_reset_is_forbidden_to_all_but_one_process(_: &mut Target) {
     assert_eq!(array.read().unwrap(), [1]);
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn many_threads_are_refused_and_each_refusal_is_counted(_: &mut Target) {
     let (session, _) = with_rings();
     let device = syscall::identify(&session).unwrap().device;
@@ -388,7 +388,7 @@ fn many_threads_are_refused_and_each_refusal_is_counted(_: &mut Target) {
     assert_eq!(array.read().unwrap(), [400]);
 }
 
-#[hil::test]
+#[hil::test(requires("security-modules"))]
 fn a_hook_that_there_is_not_and_an_answer_that_is_none_are_refused(_: &mut Target) {
     let none = Hook::find("file_sing").unwrap_err();
     assert!(matches!(none, Error::Function { .. }), "{none}");
