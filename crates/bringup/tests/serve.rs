@@ -81,7 +81,7 @@ fn a_signal_leaves_no_board_that_is_on_and_no_socket() {
         let folder = tempfile::tempdir().unwrap();
         let mut server = serve(folder.path());
         let socket = folder.path().join("bench.socket");
-        wait_until("it listens", || socket.exists());
+        wait_until("it listens", || UnixStream::connect(&socket).is_ok());
         let mut bench = Bench::hold(&socket, "me", &mut |_| {}).unwrap();
         bench.reach(State::Booting).unwrap();
         let power = || std::fs::read_to_string(folder.path().join("power")).unwrap();

@@ -93,7 +93,11 @@ fn many_tasks_of_several_sessions_get_what_is_their_own(_: &mut Target) {
 #[hil::test(timeout = "60 s")]
 fn tasks_go_on_when_a_place_is_free_again(_: &mut Target) {
     let device = Device::first().unwrap();
-    let directory = device.attributes().directory();
+    let directory = device
+        .attributes()
+        .directory()
+        .group(limits::GROUP)
+        .unwrap();
     let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
     // So that a doorbell may find no place, and nothing under way that could tell of one.
     directory.set(limits::SESSION_TRANSFERS, 1).unwrap();
