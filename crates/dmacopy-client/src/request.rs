@@ -32,21 +32,21 @@ pub(crate) const COPY: Request<Copy> = unsafe { Request::new(ioctl::COPY) };
 pub(crate) const SUBMIT: Request<Submit> = unsafe { Request::new(ioctl::SUBMIT) };
 
 /// Asks for a [`CreateBuffer`].
-// SAFETY: the code is the driver's for `CreateBuffer`. The driver reads and writes as many bytes as
-// the code announces, before the call returns, and there is no address among them.
 pub(crate) const CREATE_BUFFER: Request<CreateBuffer> =
+    // SAFETY: the code is the driver's for `CreateBuffer`. The driver reads and writes as many bytes as
+    // the code announces, before the call returns, and there is no address among them.
     unsafe { Request::new(ioctl::CREATE_BUFFER) };
 
 /// Asks for an [`ImportBuffer`].
-// SAFETY: the code is the driver's for `ImportBuffer`. The driver reads and writes as many bytes as
-// the code announces, before the call returns, and there is no address among them.
 pub(crate) const IMPORT_BUFFER: Request<ImportBuffer> =
+    // SAFETY: the code is the driver's for `ImportBuffer`. The driver reads and writes as many bytes as
+    // the code announces, before the call returns, and there is no address among them.
     unsafe { Request::new(ioctl::IMPORT_BUFFER) };
 
 /// Asks for an [`ExportBuffer`].
-// SAFETY: the code is the driver's for `ExportBuffer`. The driver reads and writes as many bytes as
-// the code announces, before the call returns, and there is no address among them.
 pub(crate) const EXPORT_BUFFER: Request<ExportBuffer> =
+    // SAFETY: the code is the driver's for `ExportBuffer`. The driver reads and writes as many bytes as
+    // the code announces, before the call returns, and there is no address among them.
     unsafe { Request::new(ioctl::EXPORT_BUFFER) };
 
 /// Asks for a [`FreeBuffer`].
