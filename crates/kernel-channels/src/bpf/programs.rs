@@ -37,16 +37,7 @@ pub fn histogram<'a>(event: &Event, field: &str, array: &'a Array) -> Result<Cod
         code.place(low);
     }
 
-    let end = code.label();
-    code.store(Size::Word, R10, -4, R7);
-    code.copy(R2, R10);
-    code.add(R2, -4);
-    code.load_map(R1, array);
-    code.call_helper(MAP_LOOKUP_ELEM);
-    code.jump_if(Condition::Equal, R0, 0, end);
-    code.set(R1, 1);
-    code.add_atomically(R0, 0, R1);
-    code.place(end);
+    count(&mut code, array);
     code.set(R0, 0);
     code.exit();
     Ok(code)
@@ -136,23 +127,28 @@ pub fn refuse<'a>(refused: &Refused, layout: &FileLayout, array: &'a Array) -> C
     let device = (major << MINOR_BITS) | minor;
     code.jump_if_word(Condition::NotEqual, R1, device, allowed);
 
-    let refuse = code.label();
     code.set(R7, 0);
-    code.store(Size::Word, R10, -4, R7);
-    code.copy(R2, R10);
-    code.add(R2, -4);
-    code.load_map(R1, array);
-    code.call_helper(MAP_LOOKUP_ELEM);
-    code.jump_if(Condition::Equal, R0, 0, refuse);
-    code.set(R1, 1);
-    code.add_atomically(R0, 0, R1);
-    code.place(refuse);
+    count(&mut code, array);
     code.set(R0, ERROR);
     code.exit();
     code.place(allowed);
     code.set(R0, 0);
     code.exit();
     code
+}
+
+/// Adds one to the entry of the array that R7 names, if there is such a one.
+fn count<'a>(code: &mut Code<'a>, array: &'a Array) {
+    let none = code.label();
+    code.store(Size::Word, R10, -4, R7);
+    code.copy(R2, R10);
+    code.add(R2, -4);
+    code.load_map(R1, array);
+    code.call_helper(MAP_LOOKUP_ELEM);
+    code.jump_if(Condition::Equal, R0, 0, none);
+    code.set(R1, 1);
+    code.add_atomically(R0, 0, R1);
+    code.place(none);
 }
 
 /// Loads a field of the record that a register leads to, without sign.
