@@ -130,7 +130,7 @@ fn verified(room: &str, tested: &[String], toured: &[Entry]) -> String {
     {
         text += &match direction {
             Some(direction) => format!("- {what}: {direction}, {by}\n"),
-            None => format!("  - checked: {what}, by {by}\n"),
+            None => format!("  - checked: {what}, {by}\n"),
         };
     }
     let tests = format!("{TESTS}{room}.rs");

@@ -11,13 +11,13 @@ const STEPS: [(&str, &str); 3] = [
     (".asked(", "both ways"),
 ];
 
-/// Those that take a check down, and which argument says how it was verified.
-const CHECKS: [(&str, usize); 5] = [
-    (".equal(", 3),
-    (".equal_bytes(", 3),
-    (".note(", 3),
-    (".refused(", 2),
-    (".refused_call(", 3),
+/// Those that take a check down, which argument says how it was verified, and what goes before that.
+const CHECKS: [(&str, usize, &str); 5] = [
+    (".equal(", 3, "by "),
+    (".equal_bytes(", 3, "by "),
+    (".note(", 3, "by "),
+    (".refused(", 2, "refused with "),
+    (".refused_call(", 3, "refused with "),
 ];
 
 /// One thing that the tour does or checks.
@@ -36,9 +36,9 @@ pub(super) fn entries(text: &str) -> Vec<Entry> {
     let source = Source::new(text);
     let code = &source.code[source.product()];
     let mut found = Vec::new();
-    let steps = STEPS.map(|(call, direction)| (call, 1, Some(direction)));
-    let checks = CHECKS.map(|(call, by)| (call, by, None));
-    for (call, by, direction) in steps.into_iter().chain(checks) {
+    let steps = STEPS.map(|(call, direction)| (call, 1, "", Some(direction)));
+    let checks = CHECKS.map(|(call, by, verb)| (call, by, verb, None));
+    for (call, by, verb, direction) in steps.into_iter().chain(checks) {
         for (place, _) in code.match_indices(call) {
             let start = place + call.len();
             let arguments = arguments(code, &source.uncommented, start);
@@ -46,7 +46,7 @@ pub(super) fn entries(text: &str) -> Vec<Entry> {
                 let argument = arguments.get(index).copied().unwrap_or_default();
                 shown(argument, code, &source.uncommented, place)
             };
-            let (what, by) = (text(0), text(by));
+            let (what, by) = (text(0), format!("{verb}{}", text(by)));
             let entry = Entry {
                 what,
                 direction,
@@ -155,12 +155,12 @@ fn other() { evidence.asked("a write", by, "done"); }
                 Some("to the kernel"),
                 "write(2) to \u{2026}",
             ),
-            entry("timeout_ms", None, "sysfs"),
-            entry("growth of \u{2026}", None, "procfs"),
-            entry("`name`", None, "procfs"),
-            entry("a timeout of zero", None, "EINVAL"),
+            entry("timeout_ms", None, "by sysfs"),
+            entry("growth of \u{2026}", None, "by procfs"),
+            entry("`name`", None, "by procfs"),
+            entry("a timeout of zero", None, "refused with EINVAL"),
             entry("an event", Some("to user space"), "recvmsg(2)"),
-            entry("a read", None, "ESRCH"),
+            entry("a read", None, "refused with ESRCH"),
             entry("a read", Some("both ways"), "read(2) of \u{2026}"),
             entry("a write", Some("both ways"), "`by`"),
         ];
