@@ -9,6 +9,7 @@ use agent_wire::report::{Direction, Fact};
 use anyhow::ensure;
 use dmacopy_client::Counters;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 use super::step::Step;
 
@@ -196,6 +197,12 @@ pub(super) fn errno_name(errno: i32) -> String {
     }
 }
 
+/// The name of a signal.
+pub(super) fn signal_name(number: i32) -> String {
+    let known = Signal::try_from(number);
+    known.map_or_else(|_| format!("signal {number}"), |signal| signal.to_string())
+}
+
 /// Bytes in brief: how many, and FNV-1a of them, to tell one text from another.
 fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -232,6 +239,14 @@ mod tests {
         let facts = evidence.into_facts();
         assert_eq!(facts.len(), 1);
         assert!(facts[0].sent.starts_with("3 bytes, "));
+    }
+
+    #[test]
+    fn error_numbers_and_signals_have_names() {
+        assert_eq!(errno_name(libc::EFAULT), "EFAULT");
+        assert_eq!(errno_name(0), "ok");
+        assert_eq!(signal_name(libc::SIGSYS), "SIGSYS");
+        assert_eq!(signal_name(64), "signal 64");
     }
 
     /// A failure of the kernel, with this error number.

@@ -13,6 +13,7 @@ use dmacopy_uapi::ring::{COPY, index};
 use kernel_channels::Interest;
 use kernel_channels::futex::{Scope, Waited, Word};
 use kernel_channels::mmap::Mapping;
+use nix::errno::Errno;
 use nix::unistd::{Pid, gettid};
 
 use super::evidence::Evidence;
@@ -125,12 +126,9 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
         "futex",
     )?;
     let shared = Word::in_mapping(&view, index::COMPLETION_TAIL, Scope::Shared)?;
-    let errno = shared
-        .wait(before + 1, Some(SHORT))
-        .err()
-        .and_then(|e| e.raw_os_error());
-    let found = errno.unwrap_or(0);
-    evidence.equal("sleep for other processes", libc::EFAULT, found, "errno")
+    let attempt = shared.wait(before + 1, Some(SHORT));
+    let by = "futex(2) FUTEX_WAIT without FUTEX_PRIVATE_FLAG";
+    evidence.refused_call("sleep for other processes", by, attempt, Errno::EFAULT)
 }
 
 /// Whether a thread comes to sleep in `futex(2)`.

@@ -20,7 +20,7 @@ use kernel_channels::syscall::{self, Call};
 use nix::errno::Errno;
 
 use super::Unavailable;
-use super::evidence::{Evidence, errno_name};
+use super::evidence::{Evidence, errno_name, signal_name};
 use crate::client::{Client, LENGTH};
 
 /// How long the kernel may take to log something, on the slowest emulated board.
@@ -88,8 +88,9 @@ fn sandbox(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
         "waitpid(2)",
         status,
     );
-    let ended = status.signal().unwrap_or(0);
-    evidence.equal("ended by signal", libc::SIGSYS, ended, "its parent")?;
+    let ended = status.signal().map(signal_name).unwrap_or_default();
+    let expected = signal_name(libc::SIGSYS);
+    evidence.equal("ended by signal", expected, ended, "its parent")?;
     let record = log.wait(&[AUDIT_SECCOMP, &format!(" pid={process} ")])?;
     let call = record
         .split(' ')

@@ -11,7 +11,7 @@ use dmacopy_uapi::ring::{COPY, NOP};
 use kernel_channels::Readiness;
 use kernel_channels::signal::{Blocked, Signal};
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, errno_name};
 use super::pattern::pattern;
 
 /// Longer than anything takes, on the slowest emulated board.
@@ -112,8 +112,9 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     };
     evidence.equal("a refused descriptor", error, poll.readiness, "si_band")?;
     let completion = rings.pop()?.context("a signal, and no completion")?;
-    let found = completion.errno.unwrap_or(0);
-    evidence.equal("its error number", libc::EINVAL, found, "the mapped ring")?;
+    let found = errno_name(completion.errno.unwrap_or(0));
+    let expected = errno_name(libc::EINVAL);
+    evidence.equal("its error number", expected, found, "the mapped ring")?;
     let more = std::iter::from_fn(|| blocked.wait(NOW).transpose()).count();
     evidence.equal("signals of its completion", 1, more, "sigtimedwait")
 }

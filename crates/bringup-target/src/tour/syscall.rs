@@ -14,7 +14,7 @@ use kernel_channels::tracepoint::{Counter, Event, Sampler};
 use nix::errno::Errno;
 use nix::unistd::gettid;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, errno_name};
 use super::pattern::pattern;
 use crate::client::{Client, LENGTH, SEED};
 
@@ -89,7 +89,8 @@ fn read(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     let file = i128::from(session.as_fd().as_raw_fd());
     let expected = listed(&vec![file; returned.len()]);
     evidence.equal("files read", expected, listed(&files), enter.name())?;
-    evidence.equal("results", listed(&returned), listed(&results), exit.name())
+    let (expected, found) = (listed(&returned), listed(&results));
+    evidence.equal("results", expected, found, exit.name())
 }
 
 /// Takes an open session out of another process, and reads there what that process has written.
@@ -160,7 +161,23 @@ fn ours(event: &Event, sampler: &mut Sampler, field: &str) -> anyhow::Result<Vec
     Ok(found)
 }
 
+/// Numbers that calls have returned; those below zero are error numbers.
 fn listed(numbers: &[i128]) -> String {
-    let texts: Vec<_> = numbers.iter().map(i128::to_string).collect();
+    let text = |number: &i128| match i32::try_from(-number) {
+        Ok(errno) if errno > 0 => format!("-{}", errno_name(errno)),
+        _ => number.to_string(),
+    };
+    let texts: Vec<_> = numbers.iter().map(text).collect();
     texts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_below_zero_is_the_error_that_it_stands_for() {
+        let returned = [17, 0, i128::from(-libc::ESPIPE)];
+        assert_eq!(listed(&returned), "17 0 -ESPIPE");
+    }
 }

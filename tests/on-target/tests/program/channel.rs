@@ -68,6 +68,23 @@ fn the_steps_of_a_room_have_checked_what_the_tour_shows(_: &mut Target) {
 }
 
 #[hil::test]
+fn errors_and_signals_are_told_by_their_names(_: &mut Target) {
+    for (room, what, name) in [
+        ("futex", "sleep for other processes", "EFAULT"),
+        ("signal", "its error number", "EINVAL"),
+        ("syscall", "results", "-ESPIPE"),
+    ] {
+        let document = visit(room).unwrap();
+        let steps = document["steps"].as_array().unwrap();
+        let facts = steps.iter().filter_map(|step| step["verified"].as_array());
+        let mut facts = facts.flatten();
+        let fact = facts.find(|fact| fact["what"] == what).unwrap();
+        let received = fact["received"].as_str().unwrap();
+        assert!(received.ends_with(name), "{room}: {fact}");
+    }
+}
+
+#[hil::test]
 fn people_read_which_file_is_written_and_what_was_expected_of_it(_: &mut Target) {
     let device = Device::first().unwrap();
     let text = call("channel sysfs").unwrap().output;
