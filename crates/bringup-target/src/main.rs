@@ -110,6 +110,34 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// All commands, each with those below it.
+    fn all(command: &clap::Command) -> Vec<&clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    #[test]
+    fn help_tells_the_units_of_every_duration_and_size() {
+        let command = Arguments::command();
+        let options = all(&command)
+            .into_iter()
+            .flat_map(|one| one.get_arguments());
+        let mut found = 0;
+        for option in options {
+            let units: &[&str] = match option.get_id().as_str() {
+                "interval" | "timeout" => &["500ms, 2s, 1min", "seconds"],
+                "bytes" => &["in bytes"],
+                _ => continue,
+            };
+            let help = option.get_help().unwrap().to_string();
+            for unit in units {
+                assert!(help.contains(unit), "{}: {help}", option.get_id());
+            }
+            found += 1;
+        }
+        assert_eq!(found, 4);
+    }
+
     #[test]
     fn every_room_can_be_visited_and_no_other() {
         for room in ROOMS {

@@ -13,7 +13,7 @@ use crate::exit::Refusal;
 /// How much is to be done.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Amount {
-    /// Bytes of each transfer
+    /// Length of each transfer, in bytes
     #[arg(long, default_value_t = 4096)]
     pub(super) bytes: usize,
     /// Transfers of a batch

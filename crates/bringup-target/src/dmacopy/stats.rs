@@ -31,8 +31,9 @@ const WIDTH: usize = 10;
 /// What is asked for.
 #[derive(Args, Debug)]
 pub(crate) struct Work {
-    /// Show by how much the counters grow, in each interval of so long, until Ctrl-C
-    #[arg(long, value_parser = duration::parse)]
+    /// Show by how much the counters grow, in each interval of so long, until Ctrl-C; 500ms, 2s, 1min,
+    /// a bare number is seconds
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     interval: Option<Duration>,
     /// As many intervals
     #[arg(long, requires = "interval", value_parser = clap::value_parser!(u64).range(1..))]

@@ -28,8 +28,9 @@ pub(crate) struct Work {
     /// As many events
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// No longer than that; exit code 4 if fewer than `--count` have come
-    #[arg(long, value_parser = duration::parse)]
+    /// No longer than that: 500ms, 2s, 1min, a bare number is seconds; exit code 4 if fewer than
+    /// `--count` have come
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
 }
 
