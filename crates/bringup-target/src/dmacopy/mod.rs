@@ -77,7 +77,7 @@ pub(crate) struct Which {
     /// Its name, such as dmacopy1
     #[arg(long, conflicts_with = "engine")]
     device: Option<String>,
-    /// The first with this engine, such as pci
+    /// The first with this engine: pci, dmaengine or software
     #[arg(long)]
     engine: Option<String>,
 }
@@ -85,22 +85,46 @@ pub(crate) struct Which {
 impl Which {
     fn find(&self) -> anyhow::Result<Device> {
         let all = Device::all()?;
-        let found = all.into_iter().find(|device| {
-            let is_named = self
-                .device
-                .as_ref()
-                .is_none_or(|name| name == device.name());
-            let has_engine = |engine| device.attributes().engine().is_ok_and(|has| has == engine);
-            is_named && self.engine.clone().is_none_or(has_engine)
-        });
-        let missing = || match (&self.device, &self.engine) {
-            (None, None) => dmacopy_client::Error::NoDevice.into(),
-            (Some(name), _) => Refusal::NoDevice(format!("there is no device {name}")).into(),
-            (_, Some(engine)) => {
-                Refusal::NoDevice(format!("no device has the engine {engine}")).into()
-            }
+        let with_engine = |device: Device| {
+            let engine = device.attributes().engine().unwrap_or_default();
+            (device, engine)
         };
-        found.ok_or_else(missing)
+        let mut all: Vec<_> = all.into_iter().map(with_engine).collect();
+        let found = all
+            .iter()
+            .position(|(device, engine)| self.means(device.name(), engine));
+        match found {
+            Some(place) => Ok(all.swap_remove(place).0),
+            None => {
+                let all = all.iter();
+                let all = all.map(|(device, engine)| (device.name(), engine.as_str()));
+                Err(self.missing(&all.collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// Whether it is a device of that name and engine.
+    fn means(&self, name: &str, engine: &str) -> bool {
+        let is = |wanted: &Option<String>, has| wanted.as_ref().is_none_or(|wanted| wanted == has);
+        is(&self.device, name) && is(&self.engine, engine)
+    }
+
+    /// That it is none of those that there are.
+    fn missing(&self, all: &[(&str, &str)]) -> anyhow::Error {
+        let missing = match (&self.device, &self.engine) {
+            (None, None) => return dmacopy_client::Error::NoDevice.into(),
+            (Some(name), _) => format!("there is no device {name}"),
+            (_, Some(engine)) => format!("no device has the engine {engine}"),
+        };
+        let there: Vec<_> = all
+            .iter()
+            .map(|(name, engine)| format!("{name} with {engine}"))
+            .collect();
+        let there = match there.as_slice() {
+            [] => "there is none at all".to_owned(),
+            there => format!("there is {}", there.join(", ")),
+        };
+        Refusal::NoDevice(format!("{missing}: {there}")).into()
     }
 }
 
@@ -124,4 +148,41 @@ pub(crate) fn run(command: &Command) -> ExitCode {
             .map(|()| Exit::Ok),
         Command::Watch { work, json } => watch::run(work, *json),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn which(device: Option<&str>, engine: Option<&str>) -> Which {
+        let [device, engine] = [device, engine].map(|name| name.map(str::to_owned));
+        Which { device, engine }
+    }
+
+    #[test]
+    fn a_device_is_meant_by_its_name_or_its_engine_or_the_first_is() {
+        assert!(which(None, None).means("dmacopy0", "software"));
+        assert!(which(Some("dmacopy1"), None).means("dmacopy1", "pci"));
+        assert!(!which(Some("dmacopy1"), None).means("dmacopy0", "pci"));
+        assert!(which(None, Some("pci")).means("dmacopy1", "pci"));
+        assert!(!which(None, Some("pci")).means("dmacopy0", "software"));
+    }
+
+    #[test]
+    fn who_asks_for_one_that_there_is_not_is_told_which_there_are() {
+        let all = [("dmacopy0", "software"), ("dmacopy1", "pci")];
+        let told = |which: Which, all: &[(&str, &str)]| which.missing(all).to_string();
+        assert_eq!(
+            told(which(None, Some("steam")), &all),
+            "no device has the engine steam: there is dmacopy0 with software, dmacopy1 with pci"
+        );
+        assert_eq!(
+            told(which(Some("dmacopy7"), None), &all[..1]),
+            "there is no device dmacopy7: there is dmacopy0 with software"
+        );
+        assert_eq!(
+            told(which(None, Some("pci")), &[]),
+            "no device has the engine pci: there is none at all"
+        );
+    }
 }

@@ -122,6 +122,10 @@ fn a_device_that_does_not_exist_has_an_exit_code_of_its_own_for_all_commands(_: 
             called.error.contains("no device has the engine steam"),
             "{called:?}"
         );
+        let device = Device::first().unwrap();
+        let has = device.attributes().engine().unwrap();
+        let there = format!("{} with {has}", device.name());
+        assert!(called.error.contains(&there), "{called:?}");
         assert!(called.error.contains("bringup-target doctor"), "{called:?}");
     }
 }
