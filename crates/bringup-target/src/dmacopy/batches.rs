@@ -5,6 +5,7 @@
 use anyhow::ensure;
 use clap::Args;
 use dmacopy_client::{Buffer, Device, Rings, Session};
+use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::ring::Descriptor;
 use serde::Serialize;
 
@@ -141,7 +142,7 @@ impl Report {
 
 /// Does all batches.
 pub(super) fn run(
-    session: &Session,
+    device: &Device,
     amount: Amount,
     task: &dyn Task,
     report: &mut Report,
@@ -149,24 +150,40 @@ pub(super) fn run(
     if amount.bytes == 0 {
         return Err(Refusal::Usage("a transfer of no bytes is none".into()).into());
     }
+    let session = &device.session()?;
+    let attributes = device.attributes().directory();
+    let more = |name| format!("write more to {}", attributes.path().join(name).display());
     let mut buffer = session.buffer()?;
     let room = task.room(amount.bytes);
     let all = room.and_then(|room| room.checked_mul(amount.count as usize));
     let Some(room) = room.filter(|_| all.is_some_and(|all| all <= buffer.len())) else {
         let what = format!(
-            "{} transfers of {} bytes do not fit into a buffer of {} bytes: set buffer_bytes",
+            "{} transfers of {} bytes do not fit into a buffer of {} bytes: {}",
             amount.count,
             amount.bytes,
-            buffer.len()
+            buffer.len(),
+            more(attribute::BUFFER_BYTES)
         );
         return Err(Refusal::Usage(what).into());
     };
     let mut rings = session.rings()?;
     if amount.count > rings.entries() {
         let what = format!(
-            "{} transfers do not fit into rings of {} entries: set ring_entries",
+            "{} transfers do not fit into rings of {} entries: {}",
             amount.count,
-            rings.entries()
+            rings.entries(),
+            more(attribute::RING_ENTRIES)
+        );
+        return Err(Refusal::Usage(what).into());
+    }
+    // The driver would leave the rest in the ring.
+    let limit = format!("{}/{}", limits::GROUP, limits::SESSION_TRANSFERS);
+    let under_way = attributes.number(&limit)?;
+    if u64::from(amount.count) > under_way {
+        let what = format!(
+            "{} transfers at once are more than the {under_way} of a session: {}",
+            amount.count,
+            more(&limit)
         );
         return Err(Refusal::Usage(what).into());
     }

@@ -43,11 +43,10 @@ struct Copied<'a> {
 /// Copies, says what has come of it, and whether all is well.
 pub(super) fn run(device: &Device, work: &Work, json: bool) -> anyhow::Result<bool> {
     let mut report = Report::new(device)?;
-    let session = device.session()?;
     let hang_up = if work.until_failure {
-        copy_until_failure(&session, work.amount.bytes, &mut report)?
+        copy_until_failure(&device.session()?, work.amount.bytes, &mut report)?
     } else {
-        batches::run(&session, work.amount, &Copy, &mut report)?;
+        batches::run(device, work.amount, &Copy, &mut report)?;
         false
     };
     let copied = Copied {

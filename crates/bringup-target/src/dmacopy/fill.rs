@@ -38,7 +38,7 @@ pub(super) fn run(device: &Device, work: &Work, json: bool) -> anyhow::Result<bo
     let fill = Fill {
         pattern: work.pattern.to_le_bytes(),
     };
-    batches::run(&device.session()?, work.amount, &fill, &mut report)?;
+    batches::run(device, work.amount, &fill, &mut report)?;
     let filled = Filled {
         report: &report,
         filled: report.done,

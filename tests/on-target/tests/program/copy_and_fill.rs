@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dmacopy_client::{Counters, Device};
 use dmacopy_uapi::ABI_VERSION;
+use dmacopy_uapi::names::{attribute, limits};
 use hil::Target;
 use on_target::{Result, Stalled, call};
 use serde_json::json;
@@ -83,14 +84,20 @@ fn what_is_told_of_a_device_is_what_its_driver_says(_: &mut Target) {
 fn what_cannot_be_done_is_wrong_usage_and_nothing_is_moved(_: &mut Target) {
     let device = Device::first().unwrap();
     let before = device.attributes().counters().unwrap();
-    let refused = [
+    let file = |name| {
+        let path = device.attributes().directory().path().join(name);
+        path.display().to_string()
+    };
+    let buffer_bytes = file(attribute::BUFFER_BYTES);
+    let ring_entries = file(attribute::RING_ENTRIES);
+    let refused: [(&str, &str); 13] = [
         ("fill --bytes 0", "a transfer of no bytes is none"),
         ("copy --bytes 0", "a transfer of no bytes is none"),
         ("copy --until-failure --bytes 0", "0 bytes are none"),
-        ("fill --bytes 1000000000", "set buffer_bytes"),
-        ("copy --bytes 18446744073709551615", "set buffer_bytes"),
-        ("fill --bytes 1 --count 4294967295", "set buffer_bytes"),
-        ("copy --bytes 1 --count 4097", "set ring_entries"),
+        ("fill --bytes 1000000000", &buffer_bytes),
+        ("copy --bytes 18446744073709551615", &buffer_bytes),
+        ("fill --bytes 1 --count 4294967295", &buffer_bytes),
+        ("copy --bytes 1 --count 4097", &ring_entries),
         ("fill --count 0", "--count"),
         ("fill --batches 0", "--batches"),
         ("fill --pattern 0xyz", "no number of 64 bits"),
@@ -105,6 +112,25 @@ fn what_cannot_be_done_is_wrong_usage_and_nothing_is_moved(_: &mut Target) {
         assert_eq!(called.output, "", "{words}");
     }
     assert_eq!(grown(&device, before).unwrap(), (0, 0));
+}
+
+#[hil::test]
+fn more_at_once_than_a_session_may_have_under_way_is_wrong_usage(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let limit = device
+        .attributes()
+        .directory()
+        .group(limits::GROUP)
+        .unwrap();
+    let before = limit.restore_later(limits::SESSION_TRANSFERS).unwrap();
+    limit.set(limits::SESSION_TRANSFERS, 4).unwrap();
+    assert_eq!(call("dmacopy fill --count 4").unwrap().code, Some(0));
+    let called = call("dmacopy fill --count 5").unwrap();
+    drop(before);
+    assert_eq!(called.code, Some(2), "{called:?}");
+    let path = limit.path().join(limits::SESSION_TRANSFERS);
+    let path = path.display().to_string();
+    assert!(called.error.contains(&path), "{called:?}");
 }
 
 #[hil::test]
