@@ -57,7 +57,7 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(command: &Command) -> ExitCode {
-    exit::end(carry_out(command).map(|()| true))
+    exit::end(false, carry_out(command).map(|()| true))
 }
 
 fn carry_out(command: &Command) -> anyhow::Result<()> {

@@ -2,7 +2,10 @@
 
 //! Exit codes, which scripts and the bench rely on.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+use serde::Serialize;
 
 use crate::output;
 
@@ -29,7 +32,10 @@ Exit codes:
   1  something failed, or is not as it should be
   2  wrong usage
   3  there is no such dmacopy device
-  4  the time was up before what was waited for had come";
+  4  the time was up before what was waited for had come
+
+With --json an error is a JSON object, the last line of standard error:
+  {\"error\": \"...\", \"exit_code\": N}, and \"help\" if something can be done about it";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -50,10 +56,10 @@ pub(crate) enum Refusal {
 }
 
 /// What a command ends with, or why it could not be carried out.
-pub(crate) fn end(result: anyhow::Result<impl Into<Exit>>) -> ExitCode {
+pub(crate) fn end(json: bool, result: anyhow::Result<impl Into<Exit>>) -> ExitCode {
     match result {
         Ok(exit) => exit.into().into(),
-        Err(error) => report(&error),
+        Err(error) => report(json, &error),
     }
 }
 
@@ -67,14 +73,63 @@ impl From<bool> for Exit {
     }
 }
 
+/// An error as programs read it.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    error: &'a str,
+    exit_code: u8,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    help: &'a [&'a str],
+}
+
+impl Document<'_> {
+    fn text(&self) -> String {
+        // Texts and a number are always a document.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// Prints an error with its causes, and says what to exit with.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    output::tell(&format!("error: {error:#}"));
+pub(crate) fn report(json: bool, error: &anyhow::Error) -> ExitCode {
     let exit = of(error);
-    if exit == Exit::NoDevice {
-        output::tell("help: `bringup-target doctor` says what is missing");
+    let help: &[_] = match exit {
+        Exit::NoDevice => &["`bringup-target doctor` says what is missing"],
+        _ => &[],
+    };
+    let error = format!("{error:#}");
+    if json {
+        let (error, exit_code) = (error.as_str(), exit as u8);
+        let document = Document {
+            error,
+            exit_code,
+            help,
+        };
+        output::tell(&document.text());
+    } else {
+        output::tell(&format!("error: {error}"));
+        for help in help {
+            output::tell(&format!("help: {help}"));
+        }
     }
     exit.into()
+}
+
+/// Ends with what the command-line parser has to say: an error in these words, or the help that was
+/// asked for.
+pub(crate) fn unparsed(error: &clap::Error, words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let json = words.into_iter().any(|word| word == "--json");
+    if !(json && error.use_stderr()) {
+        error.exit();
+    }
+    let text = error.to_string();
+    let document = Document {
+        error: text.trim().trim_start_matches("error: "),
+        exit_code: Exit::Usage as u8,
+        help: &[],
+    };
+    output::tell(&document.text());
+    Exit::Usage.into()
 }
 
 /// The exit code that tells of an error.
@@ -109,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn a_program_reads_an_error_as_one_line() {
+        let document = Document {
+            error: "no \"x\"\nthere",
+            exit_code: 3,
+            help: &[],
+        };
+        let expected = r#"{"error":"no \"x\"\nthere","exit_code":3}"#;
+        assert_eq!(document.text(), expected);
+    }
+
+    #[test]
     fn the_help_tells_each_exit_code() {
         let all = [
             Exit::Ok,
@@ -117,7 +183,8 @@ mod tests {
             Exit::NoDevice,
             Exit::Timeout,
         ];
-        let told: Vec<_> = HELP.lines().skip(1).collect();
+        let told = HELP.lines().skip(1);
+        let told: Vec<_> = told.take_while(|line| !line.is_empty()).collect();
         assert_eq!(told.len(), all.len());
         for (line, exit) in told.iter().zip(all) {
             assert!(line.starts_with(&format!("  {}  ", exit as u8)), "{line}");

@@ -80,7 +80,11 @@ fn main() -> ExitCode {
     if is_init() {
         return agent::init(Path::new(agent_wire::PLAN_PATH));
     }
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::unparsed(&error, std::env::args_os()),
+    };
+    match arguments.command {
         Command::Tour { json } => tour::run(json),
         Command::Channel { room, json } => tour::channel(&room, json),
         Command::Doctor { json } => doctor::run(json),

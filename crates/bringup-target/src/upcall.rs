@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let journal = PathBuf::from(dmacopy_client::JOURNAL);
     match take_down(arguments, &call, journal) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(false, &error),
     }
 }
 

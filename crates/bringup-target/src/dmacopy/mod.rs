@@ -128,8 +128,20 @@ impl Which {
     }
 }
 
+impl Command {
+    fn json(&self) -> bool {
+        match self {
+            Self::Info { json, .. }
+            | Self::Copy { json, .. }
+            | Self::Fill { json, .. }
+            | Self::Stats { json, .. }
+            | Self::Watch { json, .. } => *json,
+        }
+    }
+}
+
 pub(crate) fn run(command: &Command) -> ExitCode {
-    exit::end(match command {
+    let result = match command {
         Command::Info { which, json } => {
             let shown = which.find().and_then(|device| info::run(&device, *json));
             shown.map(|()| Exit::Ok)
@@ -147,7 +159,8 @@ pub(crate) fn run(command: &Command) -> ExitCode {
             .and_then(|device| stats::run(&device, work, *json))
             .map(|()| Exit::Ok),
         Command::Watch { work, json } => watch::run(work, *json),
-    })
+    };
+    exit::end(command.json(), result)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ struct Document {
 pub(crate) fn run(json: bool) -> ExitCode {
     let document = Document::new(look(&System::new("/")));
     let printed = output::print(json, &document, || document.text());
-    exit::end(printed.map(|()| document.ok))
+    exit::end(json, printed.map(|()| document.ok))
 }
 
 fn look(system: &System) -> Vec<Finding> {

@@ -78,7 +78,7 @@ pub(crate) fn run(json: bool) -> ExitCode {
         output::print(json, &tour, || document::text(&tour))?;
         Ok(tour.passed())
     });
-    exit::end(toured)
+    exit::end(json, toured)
 }
 
 /// Visits one room, and prints each step.
@@ -89,7 +89,7 @@ pub(crate) fn channel(name: &str, json: bool) -> ExitCode {
         output::print(json, &channel, || channel.text())?;
         Ok(channel.has_passed())
     });
-    exit::end(visited)
+    exit::end(json, visited)
 }
 
 fn tour() -> anyhow::Result<Tour> {

@@ -9,7 +9,7 @@ use dmacopy_uapi::ABI_VERSION;
 use dmacopy_uapi::names::{attribute, limits};
 use hil::Target;
 use on_target::{Result, Stalled, call};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -131,6 +131,37 @@ fn more_at_once_than_a_session_may_have_under_way_is_wrong_usage(_: &mut Target)
     let path = limit.path().join(limits::SESSION_TRANSFERS);
     let path = path.display().to_string();
     assert!(called.error.contains(&path), "{called:?}");
+}
+
+#[hil::test]
+fn with_json_an_error_of_any_kind_is_a_json_object_too(_: &mut Target) {
+    for (words, code, reason) in [
+        (
+            "dmacopy info --device dmacopy77 --json",
+            3,
+            "no device dmacopy77",
+        ),
+        ("dmacopy fill --bytes 0 --json", 2, "no bytes"),
+        (
+            "dmacopy fill --json --bytes many",
+            2,
+            "invalid value 'many'",
+        ),
+        ("dmacopy stretch --json", 2, "stretch"),
+        ("channel cellar --json", 2, "cellar"),
+    ] {
+        let called = call(words).unwrap();
+        assert_eq!(called.code, Some(code), "{words}: {called:?}");
+        assert_eq!(called.output, "", "{words}");
+        let error: Value = serde_json::from_str(&called.error).unwrap();
+        assert_eq!(error["exit_code"], code, "{words}");
+        let told = error["error"].as_str().unwrap();
+        assert!(
+            told.contains(reason) && !told.starts_with("error"),
+            "{told}"
+        );
+    }
+    assert_eq!(call("dmacopy --help --json").unwrap().code, Some(0));
 }
 
 #[hil::test]
