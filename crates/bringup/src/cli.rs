@@ -409,6 +409,14 @@ pub(crate) struct Clean {
     pub(crate) cache: bool,
 }
 
+/// Whether these words ask for JSON, be they a command or not. What follows a program or cargo is
+/// theirs.
+pub(crate) fn want_json(words: &[String]) -> bool {
+    let command = words.iter().find(|word| !word.starts_with('-'));
+    let is_anothers = |command: &String| ["run", "cargo", "with"].contains(&command.as_str());
+    !command.is_some_and(is_anothers) && words.iter().any(|word| word == "--json")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,5 +437,17 @@ mod tests {
         };
         assert_eq!(cargo.arguments, words[2..]);
         assert!(Cli::try_parse_from(["bringup", "run"]).is_err());
+    }
+
+    #[test]
+    fn only_this_programs_own_option_asks_for_json() {
+        let wants = |words: &str| {
+            let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+            want_json(&words)
+        };
+        assert!(wants("demo --json") && wants("-v kernel status --json"));
+        assert!(wants("demo --nonsense --json"));
+        assert!(!wants("demo") && !wants("-v run program --json"));
+        assert!(!wants("cargo run -- doctor --json"));
     }
 }

@@ -61,6 +61,9 @@ Exit codes:
   5  a bound of time was passed
   6  the source does not build
 
+With --json an error is a JSON object, the last line of standard error:
+  {\"error\": \"...\", \"exit_code\": N}, with \"help\" and \"evidence\" if there are any
+
 Environment:
   BRINGUP_CACHE          where downloads and everything made from them are kept
                          (default: ~/.cache/bringup)

@@ -88,6 +88,24 @@ impl Failure {
         &self.0.evidence
     }
 
+    /// Prints it on standard error as programs read it: one line, the last.
+    pub(crate) fn print_json(&self) {
+        eprintln!("{}", self.document());
+    }
+
+    fn document(&self) -> serde_json::Value {
+        let mut document = serde_json::json!({
+            "error": self.summary(),
+            "exit_code": self.0.exit as u8,
+        });
+        for (name, lines) in [("evidence", &self.0.evidence), ("help", &self.0.help)] {
+            if !lines.is_empty() {
+                document[name] = lines.as_slice().into();
+            }
+        }
+        document
+    }
+
     /// Prints it on standard error.
     pub(crate) fn print(&self) {
         let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
@@ -125,5 +143,25 @@ pub(crate) trait OrFail<T> {
 impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFail<T> for std::result::Result<T, E> {
     fn or_fail<W: Into<String>>(self, exit: Exit, what: impl FnOnce() -> W) -> Result<T> {
         self.map_err(|cause| Failure::new(exit, what()).because(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_reads_all_that_a_person_does() {
+        let failure = Failure::new(Exit::Refused, "no such board")
+            .because("it is not there")
+            .help("look once more");
+        let expected = serde_json::json!({
+            "error": "no such board: it is not there",
+            "exit_code": 2,
+            "help": ["look once more"],
+        });
+        assert_eq!(failure.document(), expected);
+        let failure = failure.evidence(["a line".to_owned()]);
+        assert_eq!(failure.document()["evidence"][0], "a line");
     }
 }

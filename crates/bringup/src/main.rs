@@ -47,15 +47,36 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use command::RunEnd;
+use exit::Exit;
+use failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let words = std::env::args_os().skip(1);
+    let words: Vec<_> = words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let json = cli::want_json(&words);
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if json && error.use_stderr() => {
+            let text = error.to_string();
+            let text = text.trim().trim_start_matches("error: ");
+            return end(&Failure::new(Exit::Refused, text), json);
+        }
+        Err(error) => error.exit(),
+    };
     match command::dispatch(&cli) {
         Ok(RunEnd::Exit(exit)) => exit.into(),
         Ok(RunEnd::Code(code)) => code.into(),
-        Err(failure) => {
-            failure.print();
-            failure.exit().into()
-        }
+        Err(failure) => end(&failure, json),
     }
+}
+
+fn end(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        failure.print_json();
+    } else {
+        failure.print();
+    }
+    failure.exit().into()
 }

@@ -59,6 +59,27 @@ fn a_refused_request_is_2_and_spends_no_time() {
 }
 
 #[test]
+fn with_json_an_error_is_a_json_object_too() {
+    let checkout = Checkout::new();
+    for (words, reason) in [
+        (&["demo", "--json", "--board", "some-bord"], "some-bord"),
+        (&["demo", "--json", "--board", ""], "no board"),
+        (&["demo", "--json", "--nonsense", "x"], "--nonsense"),
+    ] {
+        let output = checkout.run(words);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(output.stdout.is_empty());
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(error["exit_code"], 2);
+        let told = error["error"].as_str().unwrap();
+        assert!(told.contains(reason), "{told}");
+    }
+    // What follows a program is the program's.
+    let output = checkout.run(&["run", "/nonexistent", "--json"]);
+    assert_fails(&output, 2, "error: there is no program /nonexistent");
+}
+
+#[test]
 fn help_names_the_board_that_is_meant_when_none_is_named() {
     let checkout = Checkout::new();
     for command in [
