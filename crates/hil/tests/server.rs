@@ -142,6 +142,29 @@ fn between_users_the_board_is_restored_and_if_that_fails_switched_off() {
 }
 
 #[test]
+fn one_who_has_ended_is_not_named_to_who_waits_for_the_board_to_be_restored() {
+    let agent = |call: &Call, reply: &dyn Fn(Reply)| {
+        if let Request::Restore { .. } = call.request {
+            // Longer than the server lets anybody wait without a word.
+            thread::sleep(Duration::from_millis(300));
+        }
+        obliging(call, reply)
+    };
+    let served = served(answering(agent).unwrap(), PATIENCE).unwrap();
+    let mut bench = served.hold("me").unwrap();
+    bench.agent().unwrap().ping().unwrap();
+    bench.release(false).unwrap();
+    let mut told = Vec::new();
+    let mut waiting = |holder: &str| told.push(holder.to_owned());
+    let next = Bench::hold(&served.path, "next", &mut waiting).unwrap();
+    assert_eq!(next.about().unwrap().holder.as_deref(), Some("next"));
+    next.release(false).unwrap();
+    assert!(!told.is_empty());
+    let is_the_benchs = |holder: &String| holder.starts_with("its bench");
+    assert!(told.iter().all(is_the_benchs), "{told:?}");
+}
+
+#[test]
 fn one_who_goes_without_a_word_leaves_no_board_that_is_on() {
     let served = served(answering(obliging).unwrap(), PATIENCE).unwrap();
     let mut bench = served.hold("me").unwrap();

@@ -13,6 +13,9 @@ pub(super) struct Holder {
     changed: Condvar,
 }
 
+/// Who has a board that its holder has left, until it is as it was.
+const RESTORED: &str = "its bench, which makes it ready for the next";
+
 #[derive(Debug)]
 struct State {
     /// The holder's token and name.
@@ -82,6 +85,16 @@ impl Holder {
         self.lock().held.as_ref().map(|(_, who)| who.clone())
     }
 
+    /// The holder goes, but it is not the next one's turn yet.
+    pub(super) fn leave(&self, token: u64) {
+        let mut state = self.lock();
+        if let Some((held, who)) = &mut state.held {
+            if *held == token {
+                RESTORED.clone_into(who);
+            }
+        }
+    }
+
     /// Gives the board, or the place in the queue, back.
     pub(super) fn release(&self, token: u64) {
         let mut state = self.lock();
@@ -128,6 +141,21 @@ mod tests {
         holder.release(first);
         holder.wait(third, "third", NOW).unwrap();
         assert_eq!(holder.name().as_deref(), Some("third"));
+    }
+
+    #[test]
+    fn one_who_has_left_is_not_named_any_more_and_holds_up_the_next_until_it_is_given_back() {
+        let holder = Holder::new();
+        let (first, second) = (holder.queue(), holder.queue());
+        holder.wait(first, "first", NOW).unwrap();
+        holder.leave(second);
+        assert_eq!(holder.name().as_deref(), Some("first"));
+        holder.leave(first);
+        assert!(holder.is_held_by(first));
+        assert_eq!(holder.wait(second, "second", NOW), Err(RESTORED.into()));
+        holder.release(first);
+        holder.wait(second, "second", NOW).unwrap();
+        assert_eq!(holder.name().as_deref(), Some("second"));
     }
 
     #[test]

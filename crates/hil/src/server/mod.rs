@@ -146,6 +146,14 @@ impl Bench {
         self.holder.is_held_by(hold.token) && hold.borrowed.is_none_or(is_borrowed)
     }
 
+    /// Whoever had it is not named any more.
+    fn leave(&self, hold: Hold) {
+        match hold.borrowed {
+            Some(borrowed) => self.borrower.leave(borrowed),
+            None => self.holder.leave(hold.token),
+        }
+    }
+
     /// Lets the next in line have it.
     fn give_back(&self, hold: Hold) {
         match hold.borrowed {

@@ -229,7 +229,8 @@ impl<'a> Visit<'a> {
         let Some(hold) = self.hold.filter(|hold| self.bench.is_valid(*hold)) else {
             return send(self.user, &refused(NOT_HELD));
         };
-        // He need not wait for it; the next one does.
+        // He need not wait for it; the next one does, and not for him.
+        self.bench.leave(hold);
         let answered = send(self.user, &Answer::Done);
         self.bench.clean_up(reload_modules);
         self.hold = None;
@@ -241,6 +242,7 @@ impl<'a> Visit<'a> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let Some(hold) = self.hold.take() else { return };
+        self.bench.leave(hold);
         // He has not said that he is done. A board that was lent to him may be another's by now.
         if self.bench.is_valid(hold) {
             match hold.borrowed {
