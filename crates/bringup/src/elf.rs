@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Whether a program is one for the board, which its first bytes say: elf(5).
+//! Whether a program is one for the board and what runs it, which its first bytes say: elf(5).
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -20,6 +20,9 @@ const ELF: &[u8] = b"\x7fELF";
 
 /// Length of what is read: up to the end of `e_machine`.
 const START: usize = 20;
+
+/// How much of a script the kernel looks at: `BINPRM_BUF_SIZE` in `include/uapi/linux/binfmts.h`.
+const LONGEST_LINE: u64 = 256;
 
 /// Refuses a program that is built for another platform, and what is neither that nor a script.
 pub(crate) fn require_for_board(program: &Path) -> Result<()> {
@@ -49,6 +52,19 @@ pub(crate) fn require_for_board(program: &Path) -> Result<()> {
         .help("build it with `--target aarch64-unknown-linux-gnu`, or by `cargo bringup cargo`"))
 }
 
+/// The program that runs a script, which its first line names: execve(2). None for what is no script.
+pub(crate) fn interpreter(program: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    let file = File::open(program).ok()?;
+    file.take(LONGEST_LINE).read_to_end(&mut start).ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
+    let line = String::from_utf8_lossy(line);
+    line.split_whitespace().next().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +88,20 @@ mod tests {
         assert!(check(b"#!/bin/sh\necho a script\n").is_ok());
         let none = check(b"[package]\n").unwrap_err();
         assert!(none.to_string().contains("is no program"), "{none}");
+    }
+
+    #[test]
+    fn a_scripts_interpreter_is_the_first_word_of_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        let read = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            interpreter(&path)
+        };
+        assert_eq!(read(b"#!/bin/sh -e\nexit\n").as_deref(), Some("/bin/sh"));
+        assert_eq!(read(b"#! /bin/a").as_deref(), Some("/bin/a"));
+        assert_eq!(read(b"#!\n/bin/sh"), None);
+        assert_eq!(read(b"\x7fELF/bin/sh"), None);
+        assert_eq!(interpreter(Path::new("/nonexistent")), None);
     }
 }

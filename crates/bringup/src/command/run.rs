@@ -81,7 +81,7 @@ pub(super) fn run(options: &Run, progress: &Progress) -> Result<RunEnd> {
         Ok(ran) => ran,
         // The board is well: it stays on for the next run.
         Err(error @ hil::Error::Refused(_)) => {
-            let failure = refused(&chosen, error);
+            let failure = refused(&chosen, local, error);
             let released = bench.release(true);
             return released
                 .map_err(|error| warm::trouble(&chosen, error))
@@ -124,18 +124,32 @@ fn hold_served(
 }
 
 /// The board did not take the program.
-fn refused(chosen: &Chosen, error: hil::Error) -> Failure {
-    // What is not found is the loader of a program that needs libraries: execve(2).
+fn refused(chosen: &Chosen, program: &Path, error: hil::Error) -> Failure {
+    // What is not found is what would run it, a script's interpreter or a loader: execve(2).
     let is_not_found = matches!(&error, hil::Error::Refused(failure)
         if failure.errno == Some(Errno::ENOENT as i32));
     let failure = warm::trouble(chosen, error);
-    if !is_not_found {
-        return failure;
+    if is_not_found {
+        failure.help(what_it_needs(program))
+    } else {
+        failure
     }
-    failure.help(
-        "is it static? A board has no libraries but those of its own system: build it with `-C \
-         target-feature=+crt-static`, or by `cargo bringup cargo`",
-    )
+}
+
+/// What a board needs to run a program, and seems to lack.
+fn what_it_needs(program: &Path) -> String {
+    match elf::interpreter(program) {
+        Some(interpreter) => format!(
+            "the board has no {interpreter}, which the first line of {} names; an emulated board \
+             has no shell and no interpreter of its own",
+            program.display()
+        ),
+        None => {
+            "is it static? A board has no libraries but those of its own system: build it with \
+                 `-C target-feature=+crt-static`, or by `cargo bringup cargo`"
+                .to_owned()
+        }
+    }
 }
 
 /// What came of a program.
@@ -289,6 +303,20 @@ mod tests {
             level: 4,
             text: text.to_owned(),
         }
+    }
+
+    #[test]
+    fn a_script_needs_the_interpreter_that_it_names_and_a_program_perhaps_a_loader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        let needs = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            what_it_needs(&path)
+        };
+        let script = needs("#! /usr/bin/env python3\nprint(1)\n");
+        assert!(script.contains("no /usr/bin/env, "), "{script}");
+        assert!(script.contains(&path.display().to_string()), "{script}");
+        assert!(needs("\x7fELF").contains("is it static?"));
     }
 
     #[test]
