@@ -21,11 +21,8 @@ const SETTING: &str = "BRINGUP_DEBIAN_MIRROR";
 
 /// The address of a Debian mirror, without a slash at its end.
 pub(crate) fn find() -> Result<String> {
-    if let Some(chosen) = std::env::var(SETTING)
-        .ok()
-        .filter(|value| !value.is_empty())
-    {
-        return Ok(chosen.trim_end_matches('/').to_owned());
+    if let Some(chosen) = chosen()? {
+        return Ok(chosen);
     }
     let targets = external::output(Command::new("apt-get").args([
         "indextargets",
@@ -43,6 +40,37 @@ pub(crate) fn find() -> Result<String> {
             )
             .help(format!("set {SETTING} to the address of one"))
         })
+}
+
+/// Refuses a setting that is no address, before anything is begun that needs one.
+pub(crate) fn require_address() -> Result<()> {
+    chosen().map(drop)
+}
+
+/// What the setting says, if it says anything.
+fn chosen() -> Result<Option<String>> {
+    let chosen = std::env::var_os(SETTING).filter(|value| !value.is_empty());
+    let Some(chosen) = chosen else {
+        return Ok(None);
+    };
+    let chosen = chosen.to_string_lossy();
+    let address = chosen.trim_end_matches('/');
+    if is_address(address) {
+        return Ok(Some(address.to_owned()));
+    }
+    let what = format!("{SETTING} is {chosen:?}, which is no address of a Debian mirror");
+    Err(Failure::new(Exit::Refused, what)
+        .help("it is like http://mirror.example/debian, by http or https"))
+}
+
+/// Whether this is the address of something on the network.
+fn is_address(text: &str) -> bool {
+    let schemes = ["http://", "https://"].iter();
+    let rest = schemes
+        .filter_map(|scheme| text.strip_prefix(scheme))
+        .next();
+    let names_a_host = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
+    rest.is_some_and(names_a_host) && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Whether this PC has what [`fetch`] needs.
@@ -114,9 +142,8 @@ pub(crate) fn ask(
 fn debian(line: &str) -> Option<String> {
     let (address, label) = line.split_once(' ').unwrap_or((line, ""));
     let address = address.trim_end_matches('/');
-    let is_http = address.starts_with("http://") || address.starts_with("https://");
     let is_debian = label == "Debian" || (label.is_empty() && address.ends_with("/debian"));
-    (is_http && is_debian).then(|| address.to_owned())
+    (is_address(address) && is_debian).then(|| address.to_owned())
 }
 
 #[cfg(test)]
@@ -142,6 +169,28 @@ mod tests {
         let other = asked(Ok("Origin: Debian\nCodename: trixie-backports\n"));
         assert!(other.is_err(), "another suite");
         assert_eq!(asked(Err("404  Not Found")), Err("404  Not Found".into()));
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for address in [
+            "http://mirror.example/debian",
+            "https://[::1]:8080",
+            "http://x",
+        ] {
+            assert!(is_address(address), "{address}");
+        }
+        for other in [
+            "nonsense",
+            "mirror.example/debian",
+            "http://",
+            "http:///debian",
+            "/srv/mirror",
+            "http://a b/debian",
+            "http://a/debian\ndeb http://b",
+        ] {
+            assert!(!is_address(other), "{other}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::failure::{OrFail, Result};
 use crate::host;
 use crate::kernel::{self, Kernel, Series, prepare, series};
 use crate::lock::{Lock, Mode};
+use crate::mirror;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::toolbox::{self, Toolbox};
@@ -64,6 +65,7 @@ impl ToolboxSetup {
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
         let repository = Repository::find()?;
         host::require_architecture()?;
+        mirror::require_address()?;
         host::install_missing(progress, choices.may_install)?;
         let building = repository.lock(progress)?;
         let cache = Cache::open()?;
@@ -84,7 +86,7 @@ impl ToolboxSetup {
             toolbox: &self.toolbox,
             cache: &self.cache,
             progress,
-            mirror: crate::mirror::find,
+            mirror: mirror::find,
         };
         let (lock, older) = choices.locks(&self.repository)?;
         let get = |lock| obtain.kernel(lock, choices.locked);

@@ -177,6 +177,23 @@ fn lock_a_kernel(checkout: &Checkout) {
 }
 
 #[test]
+fn a_mirror_that_is_no_address_is_refused_before_anything_is_run() {
+    let checkout = Checkout::new();
+    lock_a_kernel(&checkout);
+    let mut build = checkout.command(&["module", "build"]);
+    let output = build
+        .env("BRINGUP_DEBIAN_MIRROR", "mirror.example")
+        .output()
+        .unwrap();
+    assert_fails(
+        &output,
+        2,
+        "error: BRINGUP_DEBIAN_MIRROR is \"mirror.example\"",
+    );
+    assert_eq!(stderr(&output).lines().count(), 2, "{}", stderr(&output));
+}
+
+#[test]
 fn the_kernels_status_makes_nothing_and_waits_for_nobody() {
     let checkout = Checkout::new();
     lock_a_kernel(&checkout);
