@@ -31,6 +31,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 /// The file that runs lock.
 const LOCK: &str = "lock";
 
+/// How the names of entries end that are not whole.
+const PARTIAL: &str = ".partial";
+
 /// How the names of temporary folders begin.
 const TEMPORARY: &str = ".bringup-";
 
@@ -132,7 +135,7 @@ impl Cache {
 
     /// Whether `name` is what this program gives an entry, so that it may remove it.
     pub(crate) fn is_entry(name: &str) -> bool {
-        let name = name.strip_suffix(".partial").unwrap_or(name);
+        let name = name.strip_suffix(PARTIAL).unwrap_or(name);
         let is_key = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit());
         let ends_with_key = |rest: &str| is_key(rest.rsplit('-').next().unwrap_or(rest));
         match name.split_once('-') {
@@ -148,6 +151,22 @@ impl Cache {
         }
     }
 
+    /// What was begun and is not whole: what is made now, or what was when its maker was killed.
+    pub(crate) fn partial(&self) -> Result<Vec<PathBuf>> {
+        let unreadable = || format!("cannot read {}", self.root.display());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.root).or_environment(unreadable)? {
+            let entry = entry.or_environment(unreadable)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(PARTIAL) && Self::is_entry(&name) {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Makes the entry `name` with `make`, which gets an empty folder to fill.
     ///
     /// `bytes` is about what it takes; less free space is refused before anything is done.
@@ -158,7 +177,7 @@ impl Cache {
         make: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let entry = self.entry(name);
-        let partial = self.root.join(format!("{name}.partial"));
+        let partial = self.root.join(format!("{name}{PARTIAL}"));
         remove(&partial)?;
         self.require_space(bytes)?;
         std::fs::create_dir(&partial)
@@ -300,6 +319,16 @@ mod tests {
         std::fs::write(cache.entry("thing.partial").join("stale"), "x").unwrap();
         let entry = cache.make("thing", 0, |_| Ok(())).unwrap();
         assert!(!entry.join("stale").exists());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_found_and_nothing_else() {
+        let (_guard, cache) = cache();
+        let left = "toolbox-a97fa7f77fe4.partial";
+        for name in [left, "toolbox-b97fa7f77fe4", "photos.partial"] {
+            std::fs::create_dir(cache.entry(name)).unwrap();
+        }
+        assert_eq!(cache.partial().unwrap(), [cache.entry(left)]);
     }
 
     #[test]

@@ -66,6 +66,22 @@ impl Lock {
         Self::hold(file, path, mode, "another run is at work", progress)
     }
 
+    /// Locks `path` for this run alone; none if anybody has it.
+    pub(crate) fn take_if_free(path: &Path) -> Result<Option<Self>> {
+        let file = File::options().read(true).open(path);
+        let unusable = || format!("cannot lock {}", path.display());
+        let file = match file {
+            // Nobody has ever had it.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.or_environment(unusable)?,
+        };
+        match flock(&file, Mode::Exclusive.now()) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno).or_environment(unusable),
+        }
+    }
+
     /// Locks something that all users of this PC share, of which `path` stands for: a file that
     /// whoever comes first makes for all.
     pub(crate) fn take_from_all_users(
@@ -195,6 +211,18 @@ mod tests {
         assert!(!is_free(&path, Mode::Exclusive));
         drop((maker, user));
         assert!(becomes_free(&path, Mode::Exclusive));
+    }
+
+    #[test]
+    fn one_who_does_not_wait_has_it_only_while_it_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert!(Lock::take_if_free(&path).unwrap().is_none(), "not there");
+        let user = Lock::take(&path, Mode::Shared, &progress(folder.path())).unwrap();
+        assert!(Lock::take_if_free(&path).unwrap().is_none());
+        drop(user);
+        assert!(becomes_free(&path, Mode::Exclusive));
+        assert!(Lock::take_if_free(&path).unwrap().is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::failure::{OrFail, Result};
 use crate::host;
 use crate::kernel::{self, Kernel, Series, prepare, series};
@@ -95,6 +95,26 @@ impl ToolboxSetup {
     }
 }
 
+/// Removes what runs have left in the cache that were killed. Whoever makes an entry has the cache's
+/// lock, to itself or shared; so where the lock is free, the maker of what is not whole has ended.
+fn remove_leftovers(progress: &Progress) -> Result<()> {
+    let cache = Cache::open()?;
+    if cache.partial()?.is_empty() {
+        return Ok(());
+    }
+    let Some(_alone) = Lock::take_if_free(&cache.lock_file())? else {
+        return Ok(());
+    };
+    for path in cache.partial()? {
+        progress.note(&format!(
+            "removing {}, which an interrupted run has left",
+            path.display()
+        ));
+        cache::remove(&path)?;
+    }
+    Ok(())
+}
+
 impl Setup {
     /// Makes everything ready, as far as it is not in the cache already.
     pub(crate) fn new(choices: Choices, progress: &Progress) -> Result<Self> {
@@ -108,6 +128,7 @@ impl Setup {
         progress: &Progress,
         work: impl FnOnce(&ToolboxSetup) -> Result<T> + Send,
     ) -> Result<(Self, T)> {
+        remove_leftovers(progress)?;
         if let Some(ready) = Self::ready(choices, progress)? {
             let worked = work(&ready.tools)?;
             return Ok((ready, worked));

@@ -194,6 +194,27 @@ fn a_mirror_that_is_no_address_is_refused_before_anything_is_run() {
 }
 
 #[test]
+fn what_a_killed_run_has_left_is_removed_once_nobody_uses_the_cache() {
+    let checkout = Checkout::new();
+    lock_a_kernel(&checkout);
+    assert!(checkout.run(&["clean", "--cache"]).status.success());
+    let left = checkout.cache().join("toolbox-a97fa7f77fe4.partial");
+    std::fs::create_dir_all(left.join("root/usr")).unwrap();
+    let file = std::fs::File::create(checkout.cache().join("lock")).unwrap();
+    let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockShared).unwrap();
+    // This PC lacks what it would be made with; the lock is not come to.
+    assert_fails(&checkout.run(&["module", "build"]), 3, "this PC lacks");
+    assert!(left.exists(), "its maker may be at work");
+    drop(held);
+    assert_fails(
+        &checkout.run(&["module", "build"]),
+        3,
+        "toolbox-a97fa7f77fe4.partial",
+    );
+    assert!(!left.exists());
+}
+
+#[test]
 fn the_kernels_status_makes_nothing_and_waits_for_nobody() {
     let checkout = Checkout::new();
     lock_a_kernel(&checkout);
