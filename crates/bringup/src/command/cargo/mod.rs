@@ -30,6 +30,9 @@ const UNSTARTED: &str = "cannot start cargo in the toolbox";
 /// How much may be packed into a board's memory, bytes.
 const MOST_PACKED: u64 = 128 << 20;
 
+/// What is built for.
+const PLATFORM: &str = "aarch64-unknown-linux-gnu";
+
 /// Where this program is mounted: cargo takes a runner's path apart at its spaces.
 const PROGRAM: &str = "/bringup";
 
@@ -62,6 +65,14 @@ pub(super) fn run(options: &Cargo, progress: &Progress) -> Result<RunEnd> {
         chosen: &chosen,
         repository: &repository,
     };
+    let target = target_folder(&repository, &call.here)?;
+    if words.may_run() && !target.join(PLATFORM).is_dir() {
+        progress.note(&format!(
+            "cargo builds in {}, apart from what the kit builds for itself: the first time \
+             everything, which takes a minute or two",
+            target.display()
+        ));
+    }
     let mut lent = None;
     if words.may_run() {
         // One that is off is booted with what will run on it, which then need not go over its line.
@@ -166,19 +177,27 @@ fn with_plugin(enter: ToolboxCommand, words: &Words<'_>) -> ToolboxCommand {
     enter.env("PATH", format!("{}:{PLUGINS}", toolbox::PATH))
 }
 
+/// Where cargo builds.
+fn target_folder(repository: &Repository, here: &Path) -> Result<PathBuf> {
+    if here.starts_with(repository.root()) {
+        return Ok(repository.output().join("cargo-run"));
+    }
+    Ok(package_folder(here)?.join("target"))
+}
+
 /// Mounts the checkout, the user's package, and where their output goes, each at its own place.
 fn mounted(enter: ToolboxCommand, repository: &Repository, here: &Path) -> Result<ToolboxCommand> {
     let (root, output) = (repository.root(), repository.output());
     std::fs::create_dir_all(&output)
         .or_environment(|| format!("cannot make the folder {}", output.display()))?;
     let program = std::env::current_exe().or_environment(|| "cannot find this program")?;
-    let (enter, target) = if here.starts_with(root) {
-        (enter, output.join("cargo-run"))
+    let target = target_folder(repository, here)?;
+    let enter = if here.starts_with(root) {
+        enter
     } else {
-        let package = package_folder(here)?;
         // The checkout may lie in it, and is mounted over it then.
-        let enter = enter.mount_where_it_is(&project_folder(&package), Access::Write);
-        (enter, package.join("target"))
+        let project = project_folder(&package_folder(here)?);
+        enter.mount_where_it_is(&project, Access::Write)
     };
     Ok(enter
         .mount_where_it_is(root, Access::Read)
@@ -216,7 +235,7 @@ fn for_the_board(
         .into_iter()
         .fold(enter, |enter, (name, value)| enter.env(&name, value));
     let mut enter = enter
-        .env("CARGO_BUILD_TARGET", "aarch64-unknown-linux-gnu")
+        .env("CARGO_BUILD_TARGET", PLATFORM)
         .env(&format!("{platform}_LINKER"), "aarch64-linux-gnu-gcc")
         .env(
             &format!("{platform}_RUSTFLAGS"),
