@@ -43,6 +43,8 @@ impl Obtain<'_> {
             }
         }
         let bytes: u64 = lock.packages.iter().map(|package| package.size).sum();
+        // Not to fetch what cannot be made ready then.
+        self.cache.require_space(bytes + prepare::BYTES)?;
         let doing = format!("fetching {}, {} MB", lock.release, bytes / 1_000_000);
         let step = self.progress.step("kernel", &doing)?;
         let archive = self.refresh(&lock.suite, &step)?;

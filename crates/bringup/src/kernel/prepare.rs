@@ -19,7 +19,7 @@ use crate::progress::{Progress, Step};
 use crate::toolbox::{self, Access, KERNEL, Toolbox};
 
 /// About what a kernel takes while it is made ready, in bytes.
-const BYTES: u64 = 4 << 30;
+pub(super) const BYTES: u64 = 4 << 30;
 
 /// Grows when a kernel is made ready differently from the same packages.
 const RECIPE: &str = "1";
