@@ -33,8 +33,14 @@ pub(crate) enum Command {
     /// Run every test there is: on this PC, of the driver's source, and on a booted board.
     Test(Test),
     /// Run a program of this PC on a board: cargo's runner for the board's platform.
+    ///
+    /// Its exit code is passed on. After one that is not 0, the driver is loaded anew for the next
+    /// run, so its counters begin at 0.
     Run(Run),
     /// Run the toolbox's cargo for the board's platform; what it tests or runs, runs on a board.
+    ///
+    /// After a program that does not exit with 0, the driver is loaded anew for the next one, so its
+    /// counters begin at 0.
     Cargo(Cargo),
     /// Run a program of this PC that drives a board: tests that take a bench.
     With(With),
