@@ -14,7 +14,7 @@ pub(super) struct Holder {
 }
 
 /// Who has a board that its holder has left, until it is as it was.
-const RESTORED: &str = "its bench, which makes it ready for the next";
+pub(super) const RESTORED: &str = "its bench, which makes it ready for the next";
 
 #[derive(Debug)]
 struct State {

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::greeting::{DIALECT, Greeting, Wish};
 use super::hold::Hold;
-use super::holder::Holder;
+use super::holder::{Holder, RESTORED};
 use super::{
     Answer, Bench, LOOK, NEWS, Request, Trouble, done, proxy, receive, refusal, refused, send,
 };
@@ -146,7 +146,12 @@ impl<'a> Visit<'a> {
         // At once, so that who is first is told nothing else.
         let mut limit = LOOK;
         while let Err(other) = holder.wait(token, who, limit) {
+            let is_first = limit == LOOK;
             limit = NEWS;
+            // Mostly a moment, after each run: not worth a word.
+            if is_first && other == RESTORED {
+                continue;
+            }
             let told = send(self.user, &Answer::Waiting { holder: other });
             if told.is_err() || self.bench.is_ending() {
                 holder.release(token);
