@@ -15,6 +15,10 @@ pub(crate) const TESTS: &[Test] = &[
         its_exit_code_is_passed_on,
     ),
     (
+        "programs::one_that_fails_leaves_a_driver_that_begins_anew",
+        one_that_fails_leaves_a_driver_that_begins_anew,
+    ),
+    (
         "programs::a_crash_is_told_with_what_the_kernel_says",
         a_crash_is_told_with_what_the_kernel_says,
     ),
@@ -37,6 +41,17 @@ fn its_exit_code_is_passed_on(package: &Package) {
         let ran = Ran::new(&mut package.program(&["code", &code.to_string()]));
         ran.ends_with(code);
     }
+}
+
+fn one_that_fails_leaves_a_driver_that_begins_anew(package: &Package) {
+    let run = |words: &[&str], code| Ran::new(&mut package.program(words)).ends_with(code).stdout;
+    let transfers = || run(&["transfers"], 0).trim().parse::<u64>().unwrap();
+    run(&["code", "0"], 0);
+    let before = transfers();
+    run(&["copy"], 0);
+    assert_eq!(transfers(), before + 1);
+    run(&["code", "3"], 3);
+    assert_eq!(transfers(), 0);
 }
 
 fn a_crash_is_told_with_what_the_kernel_says(package: &Package) {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::process::ExitCode;
 
@@ -14,6 +14,11 @@ fn main() -> ExitCode {
         "code" => return words[1].parse::<u8>().unwrap().into(),
         "crash" => crash(),
         "echo" => echo(),
+        "copy" => copy(),
+        "transfers" => print!(
+            "{}",
+            fs::read_to_string("/sys/class/misc/dmacopy0/transfers").unwrap()
+        ),
         "boot" => print!(
             "{}",
             fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap()
@@ -31,6 +36,16 @@ fn crash() {
     let memory = File::options().write(true).open("/proc/self/mem").unwrap();
     memory.write_all_at(&16_usize.to_ne_bytes(), place).unwrap();
     println!("{}", black_box(&byte));
+}
+
+/// Has the driver's engine copy a few bytes.
+fn copy() {
+    let mut node = File::options();
+    let mut node = node.read(true).write(true).open("/dev/dmacopy0").unwrap();
+    node.write_all(b"bytes").unwrap();
+    let mut received = [0; 5];
+    node.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"bytes");
 }
 
 /// Says what it hears, line by line.
