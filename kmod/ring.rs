@@ -220,16 +220,16 @@ struct Area<'a> {
 
 impl<'a> Area<'a> {
     /// Rings of `entries` entries, from `start` on.
-    fn new(memory: &'a Shared<'_>, start: usize, entries: u32) -> Result<Self> {
-        let index = |offset| memory.index(start + offset);
-        let completions = start + ring::completion_offset(0, entries);
+    #[inline]
+    fn new(memory: &Shared<'a>, start: usize, entries: u32) -> Result<Self> {
+        let memory = memory.behind(start)?;
         Ok(Self {
-            submission_tail: index(index::SUBMISSION_TAIL)?,
-            completion_head: index(index::COMPLETION_HEAD)?,
-            submission_head: index(index::SUBMISSION_HEAD)?,
-            completion_tail: index(index::COMPLETION_TAIL)?,
-            descriptors: memory.ring(start + ring::descriptor_offset(0, entries), entries)?,
-            completions: memory.ring(completions, entries)?,
+            submission_tail: memory.index(index::SUBMISSION_TAIL)?,
+            completion_head: memory.index(index::COMPLETION_HEAD)?,
+            submission_head: memory.index(index::SUBMISSION_HEAD)?,
+            completion_tail: memory.index(index::COMPLETION_TAIL)?,
+            descriptors: memory.ring(ring::descriptor_offset(0, entries), entries)?,
+            completions: memory.ring(ring::completion_offset(0, entries), entries)?,
         })
     }
 }

@@ -66,18 +66,15 @@ struct State {
 
 impl State {
     /// The memory; allocated if it was not before.
+    #[inline]
     fn memory(&mut self, binding: &Binding, bytes: usize) -> Result<&Coherent<[u8]>> {
         if self.revoked {
             return Err(ENODEV);
         }
         match self.memory {
             Some(ref memory) => Ok(memory),
-            // INVARIANT: The memory is allocated for the device of `binding`; `zeroed_slice` uses
-            // no attributes.
-            ref mut empty => {
-                let device = binding.hold().ok_or(ENODEV)?;
-                Ok(empty.insert(Coherent::<u8>::zeroed_slice(&device, bytes, GFP_KERNEL)?))
-            }
+            // INVARIANT: It is allocated for the device of `binding`, with no attributes.
+            ref mut empty => Ok(empty.insert(allocate(binding, bytes)?)),
         }
     }
 
@@ -99,6 +96,13 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Zeroed memory for the device of `binding`, with no DMA attributes.
+#[cold]
+fn allocate(binding: &Binding, bytes: usize) -> Result<Coherent<[u8]>> {
+    let device = binding.hold().ok_or(ENODEV)?;
+    Coherent::<u8>::zeroed_slice(&device, bytes, GFP_KERNEL)
 }
 
 impl RevocableMemory {

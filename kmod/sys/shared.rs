@@ -12,6 +12,7 @@ use core::{
 
 use kernel::{
     dma::Coherent,
+    page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
         Acquire,
@@ -37,6 +38,7 @@ pub(crate) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     /// All of `memory`.
+    #[inline]
     pub(crate) fn new(memory: &'a Coherent<[u8]>) -> Self {
         // INVARIANT: The allocation lasts as long as it is borrowed. Coherent memory is allocated in
         // whole pages.
@@ -47,7 +49,25 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// What lies from `offset` on, which is a multiple of the page size.
+    #[inline]
+    pub(crate) fn behind(&self, offset: usize) -> Result<Self> {
+        let bytes = self.bytes.checked_sub(offset).ok_or(EINVAL)?;
+        if offset % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: `offset` is at most the size of the allocation, as has just been checked.
+        let start = unsafe { self.start.add(offset) };
+        // INVARIANT: So many bytes are left from there on, which is page-aligned as the start is.
+        Ok(Self {
+            start,
+            bytes,
+            _memory: PhantomData,
+        })
+    }
+
     /// The address of a `T` at `offset`, which lies within and is aligned.
+    #[inline]
     fn at<T>(&self, offset: usize) -> Result<*mut T> {
         let end = offset.checked_add(size_of::<T>()).ok_or(EINVAL)?;
         if end > self.bytes || offset % align_of::<T>() != 0 {
@@ -69,16 +89,18 @@ impl<'a> Shared<'a> {
     }
 
     /// The index at `offset`.
-    pub(crate) fn index(&self, offset: usize) -> Result<Index<'_>> {
+    #[inline]
+    pub(crate) fn index(&self, offset: usize) -> Result<Index<'a>> {
         let word = self.at::<u32>(offset)?;
-        // SAFETY: `at` has checked that the word is allocated and aligned, and it stays as long as
-        // `self` is borrowed. All accesses of the kernel to a word of the indices are atomic; those
+        // SAFETY: `at` has checked that the word is allocated and aligned, and by the type
+        // invariants it stays so during `'a`. All accesses of the kernel to a word of the indices are atomic; those
         // of user space are no data races in the kernel's memory model.
         Ok(Index(unsafe { Atomic::from_ptr(word) }))
     }
 
     /// A ring of `count` values, a power of two, from `offset` on.
-    pub(crate) fn ring<T>(&self, offset: usize, count: u32) -> Result<Ring<'_, T>> {
+    #[inline]
+    pub(crate) fn ring<T>(&self, offset: usize, count: u32) -> Result<Ring<'a, T>> {
         let bytes = size_of::<T>().checked_mul(count as usize).ok_or(EINVAL)?;
         let end = offset.checked_add(bytes).ok_or(EINVAL)?;
         if !count.is_power_of_two() || end > self.bytes {
