@@ -99,6 +99,7 @@ impl MiscDevice for CharDevice {
 
     fn poll(session: ArcBorrow<'_, Session>, file: &File, table: &PollTable<'_>) -> PollEvents {
         table.register_wait(file, session.changed());
+        session.notifier().polled();
         session.readiness()
     }
 

@@ -8,6 +8,9 @@
 //! of completions in its ring when there are so many that it has not been told of, or so long after
 //! the first of them. What else there is, the client is told at once, and with it of all that.
 //!
+//! Who polls is noted, and told once: to be told makes it look again, and so be noted again. So as
+//! long as nobody waits, telling is a look for who does.
+//!
 //! Telling takes no lock that is slept for, so the timer does it by itself. A timer that is set
 //! although all has been told meanwhile finds nothing, or is early; what has not been told always
 //! has a timer set, because whoever adds the first of it sets one.
@@ -47,7 +50,10 @@ use kernel::{
 use crate::{
     session::Session,
     sys::{
-        compat::PollCondVarBox,
+        compat::{
+            smp_mb,
+            PollCondVarBox, //
+        },
         eventfd::EventFd,
         fasync::{
             AsyncQueue,
@@ -157,6 +163,8 @@ pub(crate) struct Notifier {
     changed: PollCondVarBox,
     /// Threads that sleep in a call, or are about to.
     sleepers: Atomic<u32>,
+    /// Somebody has polled who has not been told of anything since.
+    has_pollers: Atomic<bool>,
     signals: Arc<AsyncQueue>,
     eventfd: RcuOption<EventFd>,
     coalescing: AtomicCoalescing,
@@ -216,6 +224,7 @@ impl Notifier {
             try_pin_init!(Self {
                 changed: PollCondVarBox::new(c"dmacopy::Notifier::changed", static_lock_class!())?,
                 sleepers: Atomic::new(0),
+                has_pollers: Atomic::new(false),
                 signals,
                 eventfd: RcuOption::none(),
                 coalescing: AtomicCoalescing::new(coalescing),
@@ -240,6 +249,15 @@ impl Notifier {
     pub(crate) fn sleeper(&self) -> Sleeper<'_> {
         self.sleepers.fetch_add(1, Relaxed);
         Sleeper(self)
+    }
+
+    /// Notes that somebody polls, which is done before it is seen what for.
+    ///
+    /// Whoever polls by [`Self::changed`], be it a thread, an epoll or an io_uring, does so again
+    /// when that wakes it up, because it is not told what has happened.
+    pub(crate) fn polled(&self) {
+        // Before the look at what there is: `tell` looks here when that is written.
+        self.has_pollers.xchg(true, Full);
     }
 
     /// Whether somebody sleeps.
@@ -299,7 +317,7 @@ impl Notifier {
         };
     }
 
-    /// Tells that there is something to read, be it a failure.
+    /// Tells that there is something to read, be it a failure; but those who sleep in a call.
     pub(crate) fn tell_input(&self, failed: bool) {
         if failed {
             self.failed.store(true, Relaxed);
@@ -307,12 +325,17 @@ impl Notifier {
         self.tell();
     }
 
-    /// Tells of all that there is. Can be called in any context.
+    /// Tells of all that there is, but those who sleep in a call. Can be called in any context.
     fn tell(&self) {
         if self.untold.load(Relaxed) > 0 {
             self.untold.xchg(0, Full);
         }
-        self.changed.notify_all();
+        // What there is to tell of is written by now, and is seen by those who begin to wait too late
+        // to be found here.
+        smp_mb();
+        if self.has_pollers.load(Relaxed) && self.has_pollers.xchg(false, Full) {
+            self.changed.notify_all();
+        }
         self.signal_eventfd();
         if self.failed.load(Relaxed) && self.failed.xchg(false, Full) {
             self.signals.signal(Band::Error);
@@ -321,6 +344,9 @@ impl Notifier {
     }
 
     fn signal_eventfd(&self) {
+        if self.eventfd.is_none() {
+            return;
+        }
         let guard = rcu::read_lock();
         if let Some(eventfd) = self.eventfd.read(&guard) {
             eventfd.signal();
@@ -357,12 +383,13 @@ impl Session {
             (stream.has_input(), stream.has_failure())
         };
         let notifier = self.notifier();
+        // What is not of the ring may have ended with its thread awake, which counts as no sleeper.
+        // Others poll for its place.
+        if posted.count == 0 || notifier.has_sleepers() {
+            self.changed().notify_all();
+        }
         if has_input {
             notifier.tell_input(has_failure);
-        } else if posted.count == 0 || notifier.has_sleepers() {
-            // What is not of the ring may have ended with its thread awake, which counts as no
-            // sleeper. Others poll for its place.
-            self.changed().notify_all();
         }
         notifier.posted(posted);
     }

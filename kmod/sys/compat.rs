@@ -61,7 +61,9 @@ mod newest {
         prelude::*,
         ptr::KnownSize,
         sync::barrier::{
+            self,
             dma_mb,
+            Full,
             Read, //
         },
         time::Delta, //
@@ -86,6 +88,11 @@ mod newest {
     /// it.
     pub(crate) fn dma_rmb() {
         dma_mb(Read);
+    }
+
+    /// Has other processors see what was before this before what comes after.
+    pub(crate) fn smp_mb() {
+        barrier::smp_mb(Full);
     }
 
     /// The time in milliseconds, rounded up.
@@ -229,6 +236,8 @@ mod linux_7_2 {
         // SAFETY: It can be called anywhere.
         unsafe { bindings::dmacopy_dma_rmb() };
     }
+
+    pub(crate) use kernel::sync::barrier::smp_mb;
 
     /// Waits until all who are in a read-side section of RCU have left it.
     pub(crate) fn synchronize_rcu() {

@@ -12,7 +12,8 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
-            Full, //
+            Full,
+            Relaxed, //
         },
         rcu, //
     }, //
@@ -39,6 +40,11 @@ impl<T: Send + Sync> RcuOption<T> {
     pub(crate) const fn none() -> Self {
         // INVARIANT: The pointer is null.
         Self(Atomic::new(ptr::null_mut()))
+    }
+
+    /// Whether there is none just now.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.load(Relaxed).is_null()
     }
 
     /// The value, for as long as the read-side lock is held.
