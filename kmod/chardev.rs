@@ -103,12 +103,13 @@ impl MiscDevice for CharDevice {
         session.readiness()
     }
 
+    #[inline]
     fn ioctl(
         session: ArcBorrow<'_, Session>,
         _file: &File,
         request: u32,
         argument: usize,
-    ) -> Result<isize> {
+    ) -> Result {
         ioctl::dispatch(session, request, argument)
     }
 

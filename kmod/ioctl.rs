@@ -95,55 +95,36 @@ pub(crate) const CAPABILITIES: u64 = uapi::ioctl::CAP_MMAP
     | uapi::ioctl::CAP_RESET;
 
 /// Carries out one command.
-pub(crate) fn dispatch(
-    session: ArcBorrow<'_, Session>,
-    request: u32,
-    argument: usize,
-) -> Result<isize> {
+///
+/// Each is a function of its own, so that none is set up for what another one needs of the stack.
+#[inline]
+pub(crate) fn dispatch(session: ArcBorrow<'_, Session>, request: u32, argument: usize) -> Result {
     // First: whatever is asked for, it is the answer.
     if session.device().is_gone() {
         return Err(ENODEV);
     }
     let argument = UserSlice::new(UserPtr::from_addr(argument), uapi::ioctl::size(request));
     match uapi::ioctl::command(request) {
-        INFO => info(&session, argument.writer())?,
-        COPY => {
-            let (reader, writer) = argument.reader_writer();
-            copy(session, reader, writer)?;
-        }
-        SUBMIT => {
-            let (reader, writer) = argument.reader_writer();
-            submit(session, reader, writer)?;
-        }
-        RESET => reset(&session, argument.reader())?,
-        EVENTFD => set_eventfd(&session, argument.reader())?,
-        COALESCE => {
-            let (reader, writer) = argument.reader_writer();
-            coalesce(&session, reader, writer)?;
-        }
-        CREATE_BUFFER => {
-            let (reader, writer) = argument.reader_writer();
-            create_buffer(&session, reader, writer)?;
-        }
-        IMPORT_BUFFER => {
-            let (reader, writer) = argument.reader_writer();
-            import_buffer(&session, reader, writer)?;
-        }
-        EXPORT_BUFFER => {
-            let (reader, writer) = argument.reader_writer();
-            export_buffer(&session, reader, writer)?;
-        }
-        FREE_BUFFER => free_buffer(&session, argument.reader())?,
-        SYNC => sync(&session, argument.reader())?,
-        _ => return Err(ENOTTY),
+        INFO => info(session, argument),
+        COPY => copy(session, argument),
+        SUBMIT => submit(session, argument),
+        RESET => reset(session, argument),
+        EVENTFD => set_eventfd(session, argument),
+        COALESCE => coalesce(session, argument),
+        CREATE_BUFFER => create_buffer(session, argument),
+        IMPORT_BUFFER => import_buffer(session, argument),
+        EXPORT_BUFFER => export_buffer(session, argument),
+        FREE_BUFFER => free_buffer(session, argument),
+        SYNC => sync(session, argument),
+        _ => Err(ENOTTY),
     }
-    Ok(0)
 }
 
-fn info(session: &Session, writer: UserSliceWriter) -> Result {
+#[inline(never)]
+fn info(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
     let device = session.device();
     put(
-        writer,
+        argument.writer(),
         &Info {
             abi_version: uapi::ABI_VERSION,
             engine: device.engine().id(),
@@ -160,11 +141,9 @@ fn info(session: &Session, writer: UserSliceWriter) -> Result {
     )
 }
 
-fn copy(
-    session: ArcBorrow<'_, Session>,
-    reader: UserSliceReader,
-    writer: UserSliceWriter,
-) -> Result {
+#[inline(never)]
+fn copy(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (reader, writer) = argument.reader_writer();
     // Read once: user space may change its copy at any time.
     let mut copy: Copy = get(reader)?;
     if copy.flags != 0 || copy.reserved != 0 {
@@ -195,11 +174,9 @@ fn copy(
     put(writer, &copy)
 }
 
-fn submit(
-    session: ArcBorrow<'_, Session>,
-    mut reader: UserSliceReader,
-    mut writer: UserSliceWriter,
-) -> Result {
+#[inline(never)]
+fn submit(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (mut reader, mut writer) = argument.reader_writer();
     /// As such it is copied without a look at where the kernel has it, which costs more than it.
     type Words = [u64; 2];
     let is_exact = reader.len() == size_of::<Submit>();
@@ -220,8 +197,9 @@ fn submit(
     put(writer, &submit)
 }
 
-fn set_eventfd(session: &Session, reader: UserSliceReader) -> Result {
-    let eventfd: Eventfd = get(reader)?;
+#[inline(never)]
+fn set_eventfd(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let eventfd: Eventfd = get(argument.reader())?;
     if eventfd.flags != 0 || eventfd.reserved != 0 {
         return Err(EINVAL);
     }
@@ -238,7 +216,9 @@ fn set_eventfd(session: &Session, reader: UserSliceReader) -> Result {
     Ok(())
 }
 
-fn coalesce(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+#[inline(never)]
+fn coalesce(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (reader, writer) = argument.reader_writer();
     let mut coalesce: Coalesce = get(reader)?;
     if coalesce.flags != 0 || coalesce.reserved != 0 {
         return Err(EINVAL);
@@ -250,17 +230,21 @@ fn coalesce(session: &Session, reader: UserSliceReader, writer: UserSliceWriter)
     put(writer, &coalesce)
 }
 
-fn create_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+#[inline(never)]
+fn create_buffer(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (reader, writer) = argument.reader_writer();
     let mut create: CreateBuffer = get(reader)?;
     if create.flags != 0 || create.buffer != 0 {
         return Err(EINVAL);
     }
     let number = session.create_buffer(create.bytes)?;
     create.buffer = number.into();
-    put(writer, &create).inspect_err(|_| unknown(session, number))
+    put(writer, &create).inspect_err(|_| unknown(&session, number))
 }
 
-fn import_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+#[inline(never)]
+fn import_buffer(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (reader, writer) = argument.reader_writer();
     let mut import: ImportBuffer = get(reader)?;
     let others = [import.flags, import.buffer, import.reserved];
     if others != [0; 3] || import.bytes != 0 {
@@ -268,7 +252,7 @@ fn import_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWr
     }
     let (number, bytes) = session.import_buffer(import.fd)?;
     (import.buffer, import.bytes) = (number.into(), bytes);
-    put(writer, &import).inspect_err(|_| unknown(session, number))
+    put(writer, &import).inspect_err(|_| unknown(&session, number))
 }
 
 /// Gives a buffer up whose number nobody has been told.
@@ -277,7 +261,9 @@ fn unknown(session: &Session, number: u8) {
     let _ = session.free_buffer(number);
 }
 
-fn export_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWriter) -> Result {
+#[inline(never)]
+fn export_buffer(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let (reader, writer) = argument.reader_writer();
     let mut export: ExportBuffer = get(reader)?;
     if export.flags != 0 || export.fd != 0 || export.reserved != 0 {
         return Err(EINVAL);
@@ -291,16 +277,18 @@ fn export_buffer(session: &Session, reader: UserSliceReader, writer: UserSliceWr
     Ok(())
 }
 
-fn free_buffer(session: &Session, reader: UserSliceReader) -> Result {
-    let free: FreeBuffer = get(reader)?;
+#[inline(never)]
+fn free_buffer(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let free: FreeBuffer = get(argument.reader())?;
     if free.flags != 0 {
         return Err(EINVAL);
     }
     session.free_buffer(number(free.buffer)?)
 }
 
-fn sync(session: &Session, reader: UserSliceReader) -> Result {
-    let sync: Sync = get(reader)?;
+#[inline(never)]
+fn sync(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
+    let sync: Sync = get(argument.reader())?;
     if sync.flags != 0 || sync.length == 0 {
         return Err(EINVAL);
     }
@@ -334,9 +322,10 @@ fn number(number: u32) -> Result<u8> {
     u8::try_from(number).map_err(|_| EINVAL)
 }
 
-fn reset(session: &Session, reader: UserSliceReader) -> Result {
+#[inline(never)]
+fn reset(session: ArcBorrow<'_, Session>, argument: UserSlice) -> Result {
     require_admin()?;
-    let reset: Reset = get(reader)?;
+    let reset: Reset = get(argument.reader())?;
     if reset.flags != 0 || reset.reserved != 0 {
         return Err(EINVAL);
     }

@@ -119,7 +119,7 @@ pub(crate) trait MiscDevice: Sized + 'static {
     }
 
     /// Carries out an ioctl.
-    fn ioctl(_data: Borrowed<'_, Self>, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+    fn ioctl(_data: Borrowed<'_, Self>, _file: &File, _cmd: u32, _arg: usize) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -478,7 +478,7 @@ impl<T: MiscDevice> Operations<T> {
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: The caller promises that the file is open, and keeps it so during the call.
         let (data, file) = unsafe { Self::borrow(file) };
-        from_result(|| T::ioctl(data, file, cmd, arg))
+        from_result(|| T::ioctl(data, file, cmd, arg).map(|()| 0))
     }
 
     /// # Safety
