@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use dmacopy_uapi::ring::{
-    bytes, check, completion_offset, descriptor_offset, filled, is_size, slot, Descriptor, Work,
-    COPY, FILL, MAX_ENTRIES, MIN_ENTRIES, NOP,
+    bytes, check, completion_offset, descriptor_offset, filled, is_nop, is_size, slot, Descriptor,
+    Work, COPY, FILL, MAX_ENTRIES, MIN_ENTRIES, NOP,
 };
 use dmacopy_uapi::transfer::Refusal;
 use proptest::prelude::*;
@@ -135,6 +135,48 @@ fn what_a_descriptor_asks_for_is_passed_on() {
     assert_eq!(check(&fill, BUFFER, BUFFER, MOST), Ok(work));
     let nop = Descriptor::default();
     assert_eq!(check(&nop, BUFFER, BUFFER, MOST), Ok(Work::Nop));
+}
+
+#[test]
+fn what_has_nothing_to_move_says_nothing_but_that() {
+    let nop = Descriptor {
+        user_data: u64::MAX,
+        ..Descriptor::default()
+    };
+    assert!(is_nop(&nop));
+    for opcode in 1..=u8::MAX {
+        assert!(!is_nop(&Descriptor { opcode, ..nop }), "{opcode}");
+    }
+    for bit in 0..64 {
+        let (byte, word, long) = (1_u8 << (bit % 8), 1_u32 << (bit % 32), 1_u64 << bit);
+        let others = [
+            Descriptor { flags: byte, ..nop },
+            Descriptor {
+                source_buffer: byte,
+                ..nop
+            },
+            Descriptor {
+                destination_buffer: byte,
+                ..nop
+            },
+            Descriptor {
+                length: word,
+                ..nop
+            },
+            Descriptor {
+                source: long,
+                ..nop
+            },
+            Descriptor {
+                destination: long,
+                ..nop
+            },
+        ];
+        for other in others {
+            assert!(!is_nop(&other), "{other:?}");
+            assert_eq!(check(&other, BUFFER, BUFFER, MOST), Err(Refusal::Undefined));
+        }
+    }
 }
 
 #[test]
