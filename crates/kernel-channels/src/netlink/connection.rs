@@ -74,16 +74,9 @@ impl Connection {
     /// [`Failure::Unsteady`] when it changed each time.
     #[doc(alias = "NLM_F_DUMP")]
     pub fn dump(&mut self, command: u8, attributes: &[Attribute]) -> Result<Vec<Message>, Error> {
-        let mut dump = || {
-            for _ in 0..ATTEMPTS {
-                let answers = self.ask(NlmF::DUMP, command, attributes)?;
-                if !answers.interrupted {
-                    return self.read(answers);
-                }
-            }
-            Err(Failure::Unsteady(command))
-        };
-        dump().map_err(|failure| Error::netlink(&self.family.name, failure))
+        steady(command, || self.ask(NlmF::DUMP, command, attributes))
+            .and_then(|answers| self.read(answers))
+            .map_err(|failure| Error::netlink(&self.family.name, failure))
     }
 
     fn ask(
@@ -112,12 +105,63 @@ impl Connection {
     }
 }
 
+/// Asks for a list until it has not changed while it was listed.
+fn steady(
+    command: u8,
+    mut ask: impl FnMut() -> Result<Answers, Failure>,
+) -> Result<Answers, Failure> {
+    for _ in 0..ATTEMPTS {
+        let answers = ask()?;
+        if !answers.interrupted {
+            return Ok(answers);
+        }
+    }
+    Err(Failure::Unsteady(command))
+}
+
 /// What the kernel has answered.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     pub(super) messages: Vec<Vec<u8>>,
     /// Whether what is listed has changed meanwhile.
     pub(super) interrupted: bool,
+}
+
+impl Answers {
+    /// Takes what a packet has of the answers to a request; true when that was all.
+    fn take(
+        &mut self,
+        packet: &[u8],
+        sequence: u32,
+        command: u8,
+        request: &[u8],
+    ) -> Result<bool, Failure> {
+        for received in messages(packet)? {
+            // What is left of an earlier request that failed.
+            if received.sequence != sequence {
+                continue;
+            }
+            self.interrupted |= received.interrupted;
+            match received.said {
+                Said::Message(message) => self.messages.push(message),
+                Said::Done => return Ok(true),
+                Said::Refused {
+                    errno,
+                    reason,
+                    offset,
+                    missing,
+                } => {
+                    return Err(Failure::Refused {
+                        command,
+                        reason,
+                        attribute: missing.or_else(|| attribute_at(request, offset?)),
+                        source: io::Error::from_raw_os_error(errno),
+                    });
+                }
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Sends a request and collects the answers to the last.
@@ -132,29 +176,8 @@ pub(super) fn exchange(
     socket.send(&request)?;
     let mut answers = Answers::default();
     while let Some(packet) = socket.receive(Some(PATIENCE))? {
-        for received in messages(&packet)? {
-            // What is left of an earlier request that failed.
-            if received.sequence != sequence {
-                continue;
-            }
-            answers.interrupted |= received.interrupted;
-            match received.said {
-                Said::Message(message) => answers.messages.push(message),
-                Said::Done => return Ok(answers),
-                Said::Refused {
-                    errno,
-                    reason,
-                    offset,
-                    missing,
-                } => {
-                    return Err(Failure::Refused {
-                        command,
-                        reason,
-                        attribute: missing.or_else(|| attribute_at(&request, offset?)),
-                        source: io::Error::from_raw_os_error(errno),
-                    });
-                }
-            }
+        if answers.take(&packet, sequence, command, &request)? {
+            return Ok(answers);
         }
     }
     Err(Failure::Unanswered(command))
@@ -165,4 +188,86 @@ fn attribute_at(request: &[u8], offset: usize) -> Option<u16> {
     // Behind its length.
     let number = request.get(offset.checked_add(2)?..)?.first_chunk()?;
     Some(u16::from_ne_bytes(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMAND: u8 = 3;
+    const SEQUENCE: u32 = 7;
+
+    /// One device of a list.
+    fn entry(sequence: u32, flags: NlmF, number: u32) -> Vec<u8> {
+        let attributes = [Attribute::u32(1, number)];
+        request(32, flags, sequence, COMMAND, 1, &attributes).unwrap()
+    }
+
+    /// The end of a list: `NLMSG_DONE` without an error.
+    fn end(sequence: u32, flags: NlmF) -> Vec<u8> {
+        let mut message = 20_u32.to_ne_bytes().to_vec();
+        message.extend(3_u16.to_ne_bytes());
+        message.extend(u16::from(flags | NlmF::MULTI).to_ne_bytes());
+        message.extend(sequence.to_ne_bytes());
+        message.extend([0; 8]);
+        message
+    }
+
+    fn numbers(answers: Answers) -> Vec<u32> {
+        let messages = answers.messages.into_iter();
+        messages
+            .map(|message| Message::read("f", message).unwrap().u32(1).unwrap())
+            .collect()
+    }
+
+    /// What a list is taken for whose packets are these.
+    fn listed(packets: &[Vec<u8>]) -> Answers {
+        let mut answers = Answers::default();
+        for (index, packet) in packets.iter().enumerate() {
+            let whole = answers.take(packet, SEQUENCE, COMMAND, &[]).unwrap();
+            assert_eq!(whole, index + 1 == packets.len());
+        }
+        answers
+    }
+
+    #[test]
+    fn answers_to_an_earlier_request_are_passed_over() {
+        let none = NlmF::empty();
+        let earlier = [entry(SEQUENCE - 1, none, 1), end(SEQUENCE - 1, none)].concat();
+        let this = [entry(SEQUENCE, none, 2), end(SEQUENCE, none)].concat();
+        let both = [earlier.clone(), this.clone()].concat();
+        assert_eq!(numbers(listed(&[both])), [2]);
+        assert_eq!(numbers(listed(&[earlier, this])), [2]);
+    }
+
+    #[test]
+    fn a_list_that_has_changed_anywhere_is_known_for_it() {
+        let (none, torn) = (NlmF::empty(), NlmF::DUMP_INTR);
+        for flags in [[torn, none, none], [none, torn, none], [none, none, torn]] {
+            let first = entry(SEQUENCE, flags[0], 1);
+            let rest = [entry(SEQUENCE, flags[1], 2), end(SEQUENCE, flags[2])].concat();
+            assert!(listed(&[first, rest]).interrupted, "{flags:?}");
+        }
+        let whole = [entry(SEQUENCE, none, 1), end(SEQUENCE, none)].concat();
+        assert!(!listed(&[whole]).interrupted);
+    }
+
+    #[test]
+    fn a_list_that_has_changed_is_asked_for_again_but_not_for_ever() {
+        let torn = |interrupted| Answers {
+            interrupted,
+            ..Answers::default()
+        };
+        let mut asked = 0;
+        let kept_still = steady(COMMAND, || {
+            asked += 1;
+            Ok(torn(asked < ATTEMPTS))
+        });
+        assert!(!kept_still.unwrap().interrupted);
+        assert_eq!(asked, ATTEMPTS);
+        let never = steady(COMMAND, || Ok(torn(true)));
+        assert!(matches!(never, Err(Failure::Unsteady(COMMAND))));
+        let lost = steady(COMMAND, || Err(Failure::Lost));
+        assert!(matches!(lost, Err(Failure::Lost)));
+    }
 }

@@ -85,3 +85,34 @@ impl AsFd for Listener {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use neli::consts::nl::NlmF;
+
+    use super::super::Attribute;
+    use super::super::message::request;
+    use super::*;
+
+    /// The controller's command for a family, and the attribute with its name.
+    const GET_FAMILY: u8 = 3;
+    const FAMILY_NAME: u16 = 2;
+
+    /// What is heard when the kernel says something of the controller's.
+    fn heard(listener: &mut Listener) -> Option<Message> {
+        let name = [Attribute::text(FAMILY_NAME, "nlctrl")];
+        let question = request(16, NlmF::empty(), 1, GET_FAMILY, 2, &name).unwrap();
+        listener.socket.send(&question).unwrap();
+        // The answer is there when the request has been sent.
+        listener.next(Some(Duration::ZERO)).unwrap()
+    }
+
+    #[test]
+    fn what_another_family_says_is_no_news() {
+        let mut listener = Listener::join("nlctrl", "notify").unwrap();
+        let news = heard(&mut listener).unwrap();
+        assert_eq!(news.text(FAMILY_NAME).unwrap(), "nlctrl");
+        listener.family.id += 1;
+        assert_eq!(heard(&mut listener), None);
+    }
+}
