@@ -202,9 +202,14 @@ fn timespec(duration: Duration) -> libc::timespec {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn a_thread_sleeps_until_it_is_woken_up() {
@@ -222,13 +227,40 @@ mod tests {
     }
 
     #[test]
+    fn no_more_threads_are_woken_up_than_asked_for() {
+        let value = AtomicU32::new(7);
+        let word = Word::new(&value, Scope::Private);
+        let (sender, ended) = channel();
+        thread::scope(|scope| {
+            for sender in [sender.clone(), sender] {
+                scope.spawn(move || sender.send(word.wait(7, Some(PATIENCE)).unwrap()));
+            }
+            // Both sleep by then; if not, this proves less.
+            thread::sleep(SHORT);
+            let start = Instant::now();
+            let wake_one = || loop {
+                match word.wake(1).unwrap() {
+                    0 if start.elapsed() < PATIENCE => thread::yield_now(),
+                    woken => break woken,
+                }
+            };
+            assert_eq!(wake_one(), 1);
+            assert_eq!(ended.recv().unwrap(), Waited::Woken);
+            assert_eq!(ended.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
+            assert_eq!(wake_one(), 1);
+            assert_eq!(ended.recv().unwrap(), Waited::Woken);
+        });
+    }
+
+    #[test]
     fn another_value_and_the_time_end_a_wait() {
         let value = AtomicU32::new(7);
         for scope in [Scope::Private, Scope::Shared] {
             let word = Word::new(&value, scope);
             assert_eq!(word.wait(8, None).unwrap(), Waited::Changed);
-            let short = Some(Duration::from_millis(10));
-            assert_eq!(word.wait(7, short).unwrap(), Waited::TimedOut);
+            let start = Instant::now();
+            assert_eq!(word.wait(7, Some(SHORT)).unwrap(), Waited::TimedOut);
+            assert!(start.elapsed() >= SHORT);
             assert_eq!(word.wake(u32::MAX).unwrap(), 0);
         }
     }

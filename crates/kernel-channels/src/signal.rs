@@ -365,10 +365,13 @@ mod tests {
     use std::io::Write as _;
     use std::os::unix::net::UnixStream;
 
+    use nix::sys::signal::SigSet;
+
     use super::*;
 
     const SOON: Option<Duration> = Some(Duration::from_secs(10));
     const NOW: Option<Duration> = Some(Duration::ZERO);
+    const SHORT: Duration = Duration::from_millis(50);
 
     #[test]
     fn a_signal_tells_which_file_is_ready_for_what() {
@@ -386,6 +389,42 @@ mod tests {
         drop(notification);
         near.write_all(b"x").unwrap();
         assert_eq!(blocked.wait(NOW).unwrap(), None);
+    }
+
+    #[test]
+    fn a_signal_that_does_not_come_is_waited_for_as_long_as_asked() {
+        let blocked = Blocked::new(&[Signal::real_time(5).unwrap()]).unwrap();
+        let start = Instant::now();
+        assert_eq!(blocked.wait(Some(SHORT)).unwrap(), None);
+        assert!(start.elapsed() >= SHORT);
+    }
+
+    #[test]
+    fn the_mask_is_what_it_was_when_the_last_one_is_dropped() {
+        let mask = || SigSet::thread_get_mask().unwrap();
+        let before = mask();
+        let outer = Blocked::new(&[Signal::USER1]).unwrap();
+        let one = mask();
+        assert_ne!(one, before);
+        let inner = Blocked::new(&[Signal::USER1, Signal::IO]).unwrap();
+        assert_ne!(mask(), one);
+        drop(inner);
+        assert_eq!(mask(), one, "one of them was blocked already");
+        drop(outer);
+        assert_eq!(mask(), before);
+    }
+
+    #[test]
+    fn a_signal_about_a_child_is_about_no_file() {
+        // `CLD_EXITED` is as large as `POLL_IN`.
+        let about = |signal: Signal, code| {
+            let info = Info::new(signal.number(), code, libc::POLLIN.into(), 5);
+            assert_eq!((info.signal, info.code), (signal, code));
+            info.poll
+        };
+        assert_eq!(about(Signal::CHILD, libc::CLD_EXITED), None);
+        assert_eq!(about(Signal::IO, libc::SI_USER), None);
+        assert_eq!(about(Signal::IO, 1).unwrap().descriptor, 5);
     }
 
     #[test]
