@@ -128,8 +128,24 @@ fn remaining(deadline: Option<Instant>) -> EpollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use std::io::pipe;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::socket::{MsgFlags, send};
+
     use super::*;
     use crate::eventfd::Counter;
+
+    /// What one file is ready for.
+    fn readiness(file: impl AsFd, interest: Interest) -> Readiness {
+        let events = Loop::new().unwrap();
+        events.add(&file, 5, interest).unwrap();
+        let found = events.wait(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].token, 5);
+        found[0].readiness
+    }
 
     #[test]
     fn a_file_is_told_of_until_it_is_removed() {
@@ -152,6 +168,43 @@ mod tests {
         assert_eq!(tokens(), [0; 0]);
         let error = events.remove(&first).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    fn each_readiness_is_told_as_what_it_is() {
+        let (reader, writer) = pipe().unwrap();
+        let writable = Readiness {
+            writable: true,
+            ..Readiness::default()
+        };
+        let both = Interest::READABLE_OR_WRITABLE;
+        assert_eq!(readiness(&writer, both), writable);
+        drop(reader);
+        let error = Readiness {
+            error: true,
+            ..Readiness::default()
+        };
+        assert_eq!(readiness(&writer, Interest::NONE), error);
+        let (reader, writer) = pipe().unwrap();
+        drop(writer);
+        let hang_up = Readiness {
+            hang_up: true,
+            ..Readiness::default()
+        };
+        assert_eq!(readiness(&reader, both), hang_up);
+    }
+
+    #[test]
+    fn urgent_data_have_priority() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        send(near.as_raw_fd(), b"!", MsgFlags::MSG_OOB).unwrap();
+        let priority = Readiness {
+            priority: true,
+            ..Readiness::default()
+        };
+        assert_eq!(readiness(&far, Interest::PRIORITY), priority);
     }
 
     #[test]

@@ -91,6 +91,8 @@ mod tests {
         poll(&queue, Interest::READABLE, None).unwrap();
         let info = queue.take().unwrap().unwrap();
         assert_eq!(info.signal, signal);
-        assert_eq!(info.poll.unwrap().descriptor, far.as_raw_fd());
+        let poll = info.poll.unwrap();
+        assert_eq!(poll.descriptor, far.as_raw_fd());
+        assert!(poll.readiness.readable && !poll.readiness.hang_up);
     }
 }

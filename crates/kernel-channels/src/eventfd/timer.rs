@@ -91,8 +91,20 @@ fn time(delay: Duration) -> TimeSpec {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd as _;
+
     use super::*;
     use crate::{Interest, poll};
+
+    #[test]
+    fn a_timer_goes_by_the_clock_that_nobody_sets() {
+        let timer = Timer::new().unwrap();
+        let path = format!("/proc/self/fdinfo/{}", timer.as_fd().as_raw_fd());
+        let text = fs::read_to_string(path).unwrap();
+        let clock = format!("clockid: {}", libc::CLOCK_MONOTONIC);
+        assert!(text.lines().any(|line| line == clock), "{text}");
+    }
 
     #[test]
     fn a_timer_expires_as_often_as_it_was_set_to() {
