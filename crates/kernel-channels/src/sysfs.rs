@@ -276,5 +276,7 @@ mod tests {
         let error = Device::open("misc", "no-such-device").unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
         assert_eq!(devices("no-such-class").unwrap(), [""; 0]);
+        let error = devices("mem/null/dev").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTDIR));
     }
 }

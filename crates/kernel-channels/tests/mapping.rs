@@ -140,3 +140,22 @@ fn a_directory_cannot_be_mapped() {
     assert!(error.raw_os_error().is_some());
     assert!(error.to_string().starts_with("cannot map file descriptor"));
 }
+
+#[test]
+fn words_and_indices_lie_where_they_are_aligned() {
+    let (_file, mut mapping) = mapped_file();
+    let misfit = |error| matches!(error, Error::Range { mapped: BYTES, .. });
+    for offset in [4, 1, BYTES - 4, BYTES] {
+        assert!(misfit(mapping.load_words::<1>(offset).unwrap_err()));
+        assert!(misfit(mapping.store_words(offset, [1]).unwrap_err()));
+    }
+    for offset in [2, 1, BYTES - 2, BYTES] {
+        assert!(misfit(mapping.load_acquire(offset).unwrap_err()));
+        assert!(misfit(mapping.store_release(offset, 1).unwrap_err()));
+    }
+    assert_eq!(mapping.copy_to_vec(0, BYTES).unwrap(), [0; BYTES]);
+    mapping.store_words(BYTES - 8, [7]).unwrap();
+    assert_eq!(mapping.load_words::<1>(BYTES - 8).unwrap(), [7]);
+    mapping.store_release(4, 9).unwrap();
+    assert_eq!(mapping.load_acquire(4).unwrap(), 9);
+}
