@@ -120,6 +120,8 @@ fn an_event_of_udevd_is_none_of_the_kernel_and_the_other_way_round() {
     let plain = format!("change@/devices/virtual/misc/dmacopy0\0{VARIABLES}");
     send(KERNEL, plain.as_bytes()).unwrap();
     assert_eq!(udevd.next(SHORT).unwrap(), None);
+    // Nor is it one of the kernel, which has not sent it.
+    assert_eq!(kernel.next(SHORT).unwrap(), None);
 }
 
 #[test]
