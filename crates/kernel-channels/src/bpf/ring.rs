@@ -70,13 +70,14 @@ impl RingBuffer {
     ///
     /// [`Error::Descriptor`] when the wait fails.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Vec<u8>>, Error> {
-        let deadline = Instant::now() + timeout;
+        // A timeout too far away for the clock is as good as none.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(record) = self.take() {
                 return Ok(Some(record));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if poll(&self.map, Interest::READABLE, Some(left))?.is_none() {
+            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if poll(&self.map, Interest::READABLE, left)?.is_none() {
                 return Ok(None);
             }
         }
@@ -129,5 +130,44 @@ impl RingBuffer {
 impl AsFd for RingBuffer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use memmap2::MmapMut;
+
+    use super::*;
+
+    const PAGE: usize = 4096;
+    const BYTES: usize = 4096;
+
+    /// A buffer that a program seems to have written records to, each with its flags.
+    fn holding(records: &[(&[u8], u32)]) -> RingBuffer {
+        let mut producer = MmapMut::map_anon(PAGE + 2 * BYTES).unwrap();
+        let mut at = 0;
+        for (record, flags) in records {
+            let header = u32::try_from(record.len()).unwrap() | flags;
+            let place = &mut producer[PAGE + at..];
+            place[..4].copy_from_slice(&header.to_ne_bytes());
+            place[HEADER_BYTES..][..record.len()].copy_from_slice(record);
+            at += (HEADER_BYTES + record.len()).next_multiple_of(8);
+        }
+        producer[..8].copy_from_slice(&(at as u64).to_ne_bytes());
+        RingBuffer {
+            map: File::open("/dev/null").unwrap().into(),
+            consumer: MmapMut::map_anon(PAGE).unwrap().into(),
+            producer: producer.into(),
+            page: PAGE,
+            bytes: BYTES,
+        }
+    }
+
+    #[test]
+    fn the_longest_timeout_is_none() {
+        let mut ring = holding(&[(b"first", 0)]);
+        assert_eq!(ring.next(Duration::MAX).unwrap().unwrap(), b"first");
     }
 }

@@ -81,7 +81,8 @@ impl Instance {
     /// [`Error::Path`] when the buffer cannot be read, and [`Error::Value`] when it holds a line
     /// that is no record.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Line>, Error> {
-        let deadline = Instant::now() + timeout;
+        // A timeout too far away for the clock is as good as none.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Line::parse(&line).map(Some).ok_or_else(|| Error::Value {
@@ -90,11 +91,11 @@ impl Instance {
                     expected: "a record of a tracepoint",
                 });
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
             let Some(pipe) = &mut self.pipe else {
                 return Ok(None);
             };
-            if poll(&*pipe, Interest::READABLE, Some(left))?.is_none() {
+            if poll(&*pipe, Interest::READABLE, left)?.is_none() {
                 return Ok(None);
             }
             // A read gives whole lines, as many as fit.
@@ -176,6 +177,22 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One that has read these lines already.
+    fn holding(lines: &[&str]) -> Instance {
+        Instance {
+            pipe: None,
+            directory: "/no/such/instance".into(),
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_longest_timeout_is_none() {
+        let mut instance = holding(&["task-1 [000] ..... 1.500000: a: b"]);
+        let line = instance.next(Duration::MAX).unwrap().unwrap();
+        assert_eq!(line.event, "a");
+    }
 
     #[test]
     fn a_line_is_read_whole() {

@@ -125,7 +125,8 @@ impl Sampler {
     /// [`Error::SamplesLost`] when this program was too slow, after which it may go on;
     /// [`Error::PerfEvent`] when the wait fails.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Sample>, Error> {
-        let deadline = Instant::now() + timeout;
+        // A timeout too far away for the clock is as good as none.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(sample) = self.samples.pop_front() {
                 return Ok(Some(sample));
@@ -134,8 +135,8 @@ impl Sampler {
             if !self.samples.is_empty() {
                 continue;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
             self.wait(left)?;
@@ -172,14 +173,15 @@ impl Sampler {
     }
 
     /// Waits until there is something in one of the ring buffers, or the time has run out.
-    fn wait(&self, left: Duration) -> Result<(), Error> {
+    fn wait(&self, left: Option<Duration>) -> Result<(), Error> {
         let mut descriptors: Vec<_> = self
             .per_cpu
             .iter()
             .map(|sampler| PollFd::new(descriptor(sampler), PollFlags::POLLIN))
             .collect();
-        let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+        });
         match nix::poll::poll(&mut descriptors, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(failed(Operation::Poll, &self.event, errno.into())),
@@ -289,6 +291,22 @@ impl fmt::Debug for Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_timeout_is_none() {
+        let sample = Sample {
+            time: Duration::from_secs(1),
+            cpu: 0,
+            record: vec![1, 2],
+        };
+        let mut sampler = Sampler {
+            event: "system:name".to_owned(),
+            per_cpu: Vec::new(),
+            lost: 0,
+            samples: [sample.clone()].into(),
+        };
+        assert_eq!(sampler.next(Duration::MAX).unwrap(), Some(sample));
+    }
 
     #[test]
     fn processors_are_listed_singly_and_in_ranges() {
