@@ -170,4 +170,27 @@ mod tests {
         let mut ring = holding(&[(b"first", 0)]);
         assert_eq!(ring.next(Duration::MAX).unwrap().unwrap(), b"first");
     }
+
+    #[test]
+    fn what_a_program_has_thrown_away_is_passed_over() {
+        let mut ring = holding(&[
+            (b"away", DISCARDED),
+            (b"first", 0),
+            (b"away too", DISCARDED),
+            (b"second", 0),
+            (b"at last", DISCARDED),
+        ]);
+        assert_eq!(ring.take().unwrap(), b"first");
+        assert_eq!(ring.take().unwrap(), b"second");
+        assert_eq!(ring.take(), None);
+    }
+
+    #[test]
+    fn what_a_program_still_writes_to_is_waited_for() {
+        let mut ring = holding(&[(b"first", 0), (b"not yet", BUSY), (b"third", 0)]);
+        assert_eq!(ring.take().unwrap(), b"first");
+        // It is the next one, so those behind it wait, too.
+        assert_eq!(ring.take(), None);
+        assert_eq!(ring.take(), None);
+    }
 }
