@@ -123,6 +123,20 @@ pub enum Error {
         /// Of which tracepoint, as `system:name`.
         event: String,
     },
+    /// Records came faster than they were read, and the kernel dropped the oldest.
+    #[error(
+        "{}records of {} were lost because the buffer of processor {cpu} was full",
+        count.map_or_else(String::new, |count| format!("{count} ")),
+        instance.display()
+    )]
+    RecordsLost {
+        /// How many; none when the kernel does not know.
+        count: Option<u64>,
+        /// The processor that made them.
+        cpu: u32,
+        /// The directory of the instance of tracefs that was to keep them.
+        instance: PathBuf,
+    },
     /// A tracepoint's record does not hold what was looked for in it.
     #[error("no number {field} in a record of {length} bytes of tracepoint {event}")]
     Field {

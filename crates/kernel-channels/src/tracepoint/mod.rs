@@ -18,7 +18,7 @@
 //!
 //! The names, the types and the meaning of the fields stay; their places in a record may change
 //! with any kernel, so they are read from the event's format. A buffer is bounded: of records that
-//! are not read in time, tracefs drops the oldest, and perf the newest and says how many.
+//! are not read in time, tracefs drops the oldest, and perf the newest; both say how many.
 //!
 //! # Minimum kernel
 //!
@@ -47,6 +47,7 @@
 
 mod format;
 mod instance;
+mod line;
 #[expect(unsafe_code, reason = "perf-event2 does not lend its descriptors")]
 mod perf;
 
@@ -54,7 +55,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use self::format::{Field, Format};
-pub use self::instance::{Instance, Line};
+pub use self::instance::Instance;
+pub use self::line::Line;
 pub(crate) use self::perf::open_first;
 pub use self::perf::{Counter, Sample, Sampler};
 use crate::{Error, mounts, text_file};
