@@ -73,6 +73,6 @@ mod tests {
         take_down(&arguments, &call, journal.clone()).unwrap();
         let records = Journal::open(journal).unwrap().records().unwrap();
         assert_eq!(records.len(), 1);
-        assert_eq!(records[0].call, call);
+        assert_eq!(records[0].as_ref().unwrap().call, call);
     }
 }

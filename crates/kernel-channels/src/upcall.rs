@@ -43,6 +43,7 @@
 //!
 //! // In one that acts on it:
 //! for record in journal.records()? {
+//!     let record = record?;
 //!     assert_eq!(record.path, written.path);
 //!     assert_eq!(record.call, call);
 //! }
@@ -52,7 +53,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -177,12 +178,17 @@ impl Journal {
         Ok(record)
     }
 
-    /// All records, the oldest first.
+    /// All records, in the order of their times. Those are of a clock that can be set: a record that
+    /// was taken down after it was set back may come before older ones.
+    ///
+    /// What cannot be read is an error in its place, and does not hide the others: [`Error::Value`]
+    /// for a record that is damaged, [`Error::Path`] for one that is no regular file, has more than
+    /// a megabyte (`EFBIG`) or has just been removed (`ENOENT`).
     ///
     /// # Errors
     ///
-    /// [`Error::Path`] when they cannot be read, and [`Error::Value`] when one is damaged.
-    pub fn records(&self) -> Result<Vec<Record>, Error> {
+    /// [`Error::Path`] when the folder cannot be read.
+    pub fn records(&self) -> Result<Vec<Result<Record, Error>>, Error> {
         let failed = |e| Error::path(Operation::List, &self.folder, e);
         let mut paths = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
@@ -192,7 +198,7 @@ impl Journal {
             }
         }
         paths.sort();
-        paths.into_iter().map(|path| Record::read(&path)).collect()
+        Ok(paths.iter().map(|path| Record::read(path)).collect())
     }
 
     /// Removes a record that has been acted on.
@@ -215,6 +221,26 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     // On the disk before the name is, or a crash could leave the name alone.
     file.sync_all()
+}
+
+/// Reads a file that anybody may have put there: a pipe is not waited for, and a file without an end
+/// is not read to it.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    let options = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        let reason = "it is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    let mut bytes = Vec::new();
+    let length = file.take(LONGEST_RECORD + 1).read_to_end(&mut bytes)?;
+    if length as u64 > LONGEST_RECORD {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    Ok(bytes)
 }
 
 impl Record {
@@ -246,11 +272,7 @@ impl Record {
 
     fn read(path: &Path) -> Result<Self, Error> {
         let failed = |e| Error::path(Operation::Read, path, e);
-        let length = fs::metadata(path).map_err(failed)?.len();
-        if length > LONGEST_RECORD {
-            return Err(failed(io::Error::from_raw_os_error(libc::EFBIG)));
-        }
-        let bytes = fs::read(path).map_err(failed)?;
+        let bytes = read(path).map_err(failed)?;
         Self::parse(path, &bytes).ok_or_else(|| Error::Value {
             path: path.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
@@ -311,6 +333,19 @@ mod tests {
         Call::new(arguments.iter().map(OsString::from), environment)
     }
 
+    /// All records of a journal in which none is damaged.
+    fn whole(journal: &Journal) -> Vec<Record> {
+        let records = journal.records().unwrap().into_iter();
+        records.map(Result::unwrap).collect()
+    }
+
+    /// The error in the place of the only record.
+    fn damaged(journal: &Journal) -> Error {
+        let mut records = journal.records().unwrap();
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0).unwrap_err()
+    }
+
     fn stall() -> Call {
         call(
             &["/sbin/helper", "upcall", "copier0", "stalled", "17"],
@@ -334,7 +369,7 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path().join("made/here")).unwrap();
-        assert_eq!(journal.records().unwrap(), []);
+        assert_eq!(whole(&journal), []);
         let odd = Call {
             arguments: vec![OsString::from_vec(vec![0xff, b'=', b'\n']), "".into()],
             environment: [("A".into(), "b=c\nd".into())].into(),
@@ -343,12 +378,12 @@ mod tests {
             journal.append(&stall()).unwrap(),
             journal.append(&odd).unwrap(),
         ];
-        assert_eq!(journal.records().unwrap(), written);
+        assert_eq!(whole(&journal), written);
         assert_eq!(written[1].call, odd);
         assert_eq!(written[0].process, process::id());
         assert_ne!(written[0].parent, KERNEL_THREADS);
         journal.remove(&written[0]).unwrap();
-        assert_eq!(journal.records().unwrap(), written[1..]);
+        assert_eq!(whole(&journal), written[1..]);
         journal.remove(&written[0]).unwrap_err();
     }
 
@@ -378,11 +413,11 @@ mod tests {
                 });
             }
             for _ in 0..20 {
-                let records = journal.records().unwrap();
+                let records = whole(journal);
                 assert!(records.iter().all(|record| record.call == stall()));
             }
         });
-        assert_eq!(journal.records().unwrap().len(), 80);
+        assert_eq!(whole(journal).len(), 80);
         let files = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 80, "a draft was left");
     }
@@ -392,20 +427,86 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
         let path = journal.append(&stall()).unwrap().path;
-        let whole = fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
-            let error = journal.records().unwrap_err();
+        let bytes = fs::read(&path).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let error = damaged(&journal);
             assert!(matches!(error, Error::Value { .. }), "{length} bytes");
         }
         for more in [&b"x"[..], b"\0", b"end=\0"] {
-            fs::write(&path, [&whole, more].concat()).unwrap();
-            journal.records().unwrap_err();
+            fs::write(&path, [&bytes, more].concat()).unwrap();
+            damaged(&journal);
         }
         let file = fs::File::create(&path).unwrap();
         file.set_len(LONGEST_RECORD + 1).unwrap();
-        let error = journal.records().unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+        assert_eq!(damaged(&journal).raw_os_error(), Some(libc::EFBIG));
+        file.set_len(LONGEST_RECORD).unwrap();
+        assert!(matches!(damaged(&journal), Error::Value { .. }));
+    }
+
+    #[test]
+    fn what_is_no_record_hides_none_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let record = journal.append(&stall()).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("0.call"), "garbage").unwrap();
+        fs::create_dir(path("1.call")).unwrap();
+        let pipe = nix::unistd::mkfifo(&path("2.call"), nix::sys::stat::Mode::S_IRWXU);
+        pipe.unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("3.call")).unwrap();
+        std::os::unix::fs::symlink(&record.path, path("4.call")).unwrap();
+        std::os::unix::net::UnixListener::bind(path("5.call")).unwrap();
+
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reader = journal.clone();
+        // Should it wait, the test does not.
+        thread::spawn(move || sender.send(reader.records()));
+        let records = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+        let (whole, others): (Vec<_>, Vec<_>) =
+            records.unwrap().into_iter().partition(Result::is_ok);
+        let whole: Vec<_> = whole.into_iter().map(Result::unwrap).collect();
+        assert_eq!(whole, [record]);
+        let others = others.into_iter().map(Result::unwrap_err);
+        let errors: Vec<_> = others.map(|e| (e.to_string(), e.raw_os_error())).collect();
+        let cannot_read = |name, errno| (format!("cannot read {}", path(name).display()), errno);
+        assert_eq!(
+            errors[0].0,
+            format!(
+                "{} holds \"garbage\" instead of the record of an upcall",
+                path("0.call").display()
+            )
+        );
+        assert_eq!(
+            errors[1..],
+            [
+                cannot_read("1.call", None),
+                cannot_read("2.call", None),
+                cannot_read("3.call", Some(libc::ELOOP)),
+                cannot_read("4.call", Some(libc::ELOOP)),
+                cannot_read("5.call", Some(libc::ENXIO)),
+            ]
+        );
+    }
+
+    #[test]
+    fn records_come_in_the_order_of_their_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let before = SystemTime::now();
+        let record = journal.append(&stall()).unwrap();
+        let after = SystemTime::now();
+        assert!((before..=after).contains(&record.time), "{record:?}");
+
+        // As if the clock had been set back since.
+        let (time, name) = (UNIX_EPOCH + Duration::from_nanos(17), format!("{:020}", 17));
+        let late = Record {
+            path: folder.path().join(name).with_extension(EXTENSION),
+            time,
+            ..record.clone()
+        };
+        write(&late.path, &late.to_bytes()).unwrap();
+        assert_eq!(whole(&journal), [late, record]);
     }
 
     #[test]
