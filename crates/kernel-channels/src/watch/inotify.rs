@@ -159,19 +159,25 @@ mod tests {
     #[test]
     fn a_renaming_is_told_twice_with_one_cookie() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("old"), "").unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("old"), "").unwrap();
         let mut watcher = Watcher::new().unwrap();
         watcher
             .add(folder.path(), Changes::MOVED_FROM | Changes::MOVED_TO)
             .unwrap();
-        fs::rename(folder.path().join("old"), folder.path().join("new")).unwrap();
-        let from = watcher.next(NOW).unwrap().unwrap();
-        let to = watcher.next(NOW).unwrap().unwrap();
-        assert_eq!(
-            (from.name.unwrap(), to.name.unwrap()),
-            ("old".into(), "new".into())
-        );
-        assert!(from.cookie == to.cookie && from.cookie != 0);
+        let mut cookies = Vec::new();
+        for (old, new) in [("old", "new"), ("new", "newer")] {
+            fs::rename(path(old), path(new)).unwrap();
+            let from = watcher.next(NOW).unwrap().unwrap();
+            let to = watcher.next(NOW).unwrap().unwrap();
+            assert_eq!(
+                (from.name.unwrap(), to.name.unwrap()),
+                (old.into(), new.into())
+            );
+            assert!(from.cookie == to.cookie && from.cookie != 0);
+            cookies.push(from.cookie);
+        }
+        assert_ne!(cookies[0], cookies[1], "one for each renaming");
     }
 
     #[test]
