@@ -172,3 +172,29 @@ fn load_field(
     code.load(size, to, record, offset);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn only_a_field_that_is_a_number_is_loaded() {
+        let mut format = tempfile::NamedTempFile::new().unwrap();
+        let text = "ID: 1\n\
+            field:u64 length; offset:8; size:8; signed:0;\n\
+            field:char comm[8]; offset:16; size:8; signed:0;\n\
+            field:__data_loc char[] file; offset:24; size:4; signed:0;\n\
+            field:u128 wide; offset:32; size:16; signed:0;\n";
+        format.write_all(text.as_bytes()).unwrap();
+        let event = Event::at(format.path(), "system", "name").unwrap();
+        let load = |field| load_field(&mut Code::new(), &event, field, R2, R1);
+        load("length").unwrap();
+        for field in ["comm", "file", "wide", "absent"] {
+            let error = load(field).unwrap_err();
+            assert!(matches!(error, Error::Field { .. }), "{field}: {error}");
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+}

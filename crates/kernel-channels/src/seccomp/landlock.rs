@@ -73,6 +73,15 @@ pub enum Strictness {
     BestEffort,
 }
 
+impl Strictness {
+    fn level(self) -> CompatLevel {
+        match self {
+            Self::Required => CompatLevel::HardRequirement,
+            Self::BestEffort => CompatLevel::BestEffort,
+        }
+    }
+}
+
 /// How much of it the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforced {
@@ -132,10 +141,7 @@ impl Confinement {
     /// [`Error::Object`] with what the kernel returned: `E2BIG` for the 17th confinement of one
     /// thread; without an error number when it is [`Strictness::Required`] and the kernel cannot.
     pub fn restrict_this_thread(self) -> Result<Enforced, Error> {
-        let level = match self.strictness {
-            Strictness::Required => CompatLevel::HardRequirement,
-            Strictness::BestEffort => CompatLevel::BestEffort,
-        };
+        let level = self.strictness.level();
         let restricted = || {
             let ruleset = Ruleset::default().set_compatibility(level);
             let ruleset = ruleset.handle_access(AccessFs::from_all(VERSION))?;
@@ -209,6 +215,16 @@ mod tests {
         assert_eq!(written, enforced == Enforced::NotAtAll);
         assert_eq!(version().unwrap().is_none(), enforced == Enforced::NotAtAll);
         File::open("/proc/version").unwrap();
+    }
+
+    #[test]
+    fn what_is_required_is_so_of_every_kernel() {
+        // The one that this runs on may have all of it, and then shows no difference.
+        let levels = [Strictness::Required, Strictness::BestEffort].map(Strictness::level);
+        assert_eq!(
+            levels,
+            [CompatLevel::HardRequirement, CompatLevel::BestEffort]
+        );
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Event {
         Self::at(&path.join("format"), system, name)
     }
 
-    fn at(path: &Path, system: &str, name: &str) -> Result<Self, Error> {
+    pub(crate) fn at(path: &Path, system: &str, name: &str) -> Result<Self, Error> {
         let text = text_file::read(path)?;
         let format = Format::parse(&text).map_err(|line| Error::Value {
             path: path.to_owned(),
