@@ -17,7 +17,10 @@ use kernel_channels::seccomp::{
 };
 use kernel_channels::syscall::{self, Call, Flags};
 use kernel_channels::{Error, Interest};
-use on_target::{Client, Errno, PATIENCE, Result, Role, nop, pattern, role, small_copy, submit};
+use nix::sys::signal::Signal;
+use on_target::{
+    Client, Errno, PATIENCE, Result, Role, interrupted_by, nop, pattern, role, small_copy, submit,
+};
 
 /// Calls something in a thread that has confined itself before.
 fn confined<T: Send>(confine: impl FnOnce() + Send, call: impl FnOnce() -> T + Send) -> T {
@@ -156,6 +159,28 @@ fn a_filter_for_all_threads_restricts_those_that_run_already(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_call_that_is_trapped_sends_a_signal_that_can_be_caught(_: &mut Target) {
+    if let Some(role) = role() {
+        if role.name == "catches" {
+            interrupted_by(Signal::SIGSYS).unwrap();
+        }
+        role.ready().unwrap();
+        apply(&Filter::new(Action::Trap).allow(RUNTIME));
+        // It is not made, and returns what it finds.
+        let _ = File::open("/proc/version");
+        std::process::exit(42);
+    }
+    let test = "a_call_that_is_trapped_sends_a_signal_that_can_be_caught";
+    for (does, signal, code) in [
+        ("catches", None, Some(42)),
+        ("does not", Some(libc::SIGSYS), None),
+    ] {
+        let status = Client::start(test, does).unwrap().end().unwrap();
+        assert_eq!((status.signal(), status.code()), (signal, code), "{does}");
+    }
+}
+
+#[hil::test]
 fn a_filter_cannot_be_taken_back_and_only_narrowed(_: &mut Target) {
     let (session, _) = with_rings();
     let (wider, info) = confined(
@@ -226,6 +251,35 @@ fn who_may_read_may_not_write(_: &mut Target) {
         },
     );
     assert_eq!((read, write), (None, Some(libc::EACCES)));
+}
+
+#[hil::test(requires("security-modules"))]
+fn a_folder_is_listed_and_changed_by_who_may(_: &mut Target) {
+    let folder = std::env::temp_dir().join("on-target-seccomp");
+    fs::create_dir(&folder).unwrap();
+    let may = |access| {
+        let confinement = landlock().allow(&folder, access).unwrap();
+        confined(
+            || confine(confinement),
+            || {
+                let entry = folder.join("entry");
+                let made = fs::create_dir(&entry).and_then(|()| fs::remove_dir(entry));
+                (fs::read_dir(&folder).is_ok(), made.is_ok())
+            },
+        )
+    };
+    let seen = [
+        Access::READ | Access::CHANGE,
+        Access::READ,
+        Access::CHANGE,
+        Access::WRITE,
+    ]
+    .map(may);
+    fs::remove_dir(&folder).unwrap();
+    assert_eq!(
+        seen,
+        [(true, true), (true, false), (false, true), (false, false)]
+    );
 }
 
 #[hil::test(requires("security-modules"))]

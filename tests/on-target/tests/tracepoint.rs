@@ -2,12 +2,15 @@
 
 //! The tracepoints in the life of a transfer, as tracefs and perf show them.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use dmacopy_client::{Device, Session};
 use dmacopy_uapi::names::{DRIVER, field, tracepoint};
 use hil::Target;
-use kernel_channels::tracepoint::{Counter, Event, Instance, Line, Sampler};
+use kernel_channels::Error;
+use kernel_channels::tracepoint::{Counter, Event, Instance, Line, Sampler, mount_point};
+use nix::time::{ClockId, clock_gettime};
 use on_target::{Errno, Result, Stalled, Unbound, Unloaded};
 
 const EVENTS: [&str; 4] = [
@@ -27,9 +30,16 @@ fn event(name: &str) -> Event {
     Event::find(tracepoint::SYSTEM, name).unwrap()
 }
 
+/// The time of `CLOCK_MONOTONIC`.
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap().into()
+}
+
 /// A buffer that collects all events of the driver.
+const INSTANCE: &str = "on-target-tracepoint";
+
 fn traced() -> Instance {
-    let instance = Instance::create("on-target-tracepoint").unwrap();
+    let instance = Instance::create(INSTANCE).unwrap();
     for name in EVENTS {
         instance.enable(&event(name)).unwrap();
     }
@@ -83,6 +93,82 @@ fn a_copy_passes_its_tracepoints_in_order(_: &mut Target) {
         assert!(between <= elapsed + Duration::from_micros(1), "{elapsed:?}");
     }
     assert_eq!(instance.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn records_and_samples_of_a_tracepoint_have_its_time_and_processor(_: &mut Target) {
+    const MICROSECOND: Duration = Duration::from_micros(1);
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let submit = event(tracepoint::SUBMIT);
+    let mut instance = Instance::create(INSTANCE).unwrap();
+    instance.enable(&submit).unwrap();
+    let mut sampler = Sampler::open(&submit).unwrap();
+    for _ in 0..10 {
+        let before = now();
+        session.copy(0, 2048, 1).unwrap();
+        let after = now();
+        let line = next(&mut instance);
+        let sample = sampler.next(SOON).unwrap().unwrap();
+        for time in [line.time + MICROSECOND, sample.time] {
+            assert!(before <= time, "{time:?} is not after {before:?}");
+        }
+        for time in [line.time, sample.time] {
+            assert!(time <= after, "{time:?} is not before {after:?}");
+        }
+        assert_eq!(sample.cpu, line.cpu);
+    }
+}
+
+#[hil::test]
+fn a_client_cannot_name_itself_so_that_its_records_are_others(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let name = "/proc/thread-self/comm";
+    let before = fs::read_to_string(name).unwrap();
+    let mut seen = Vec::new();
+    for forged in ["a: b", "e [0] 1.5: x: ", "a\nb"] {
+        fs::write(name, forged).unwrap();
+        let mut instance = traced();
+        let sequence = session.copy(0, 2048, 1).unwrap().sequence;
+        let line = next(&mut instance);
+        assert_eq!(line.event, tracepoint::SUBMIT, "{line:?}");
+        is_of(&line, &device, &session, sequence, 1);
+        seen.push(line.task.contains(forged.trim_end()));
+    }
+    fs::write(name, before.trim_end()).unwrap();
+    assert_eq!(seen, [true; 3], "the names were told");
+}
+
+#[hil::test]
+fn a_reader_that_is_too_slow_is_told_how_many_records_were_lost(_: &mut Target) {
+    const COPIES: u64 = 1000;
+    let device = Device::first().unwrap();
+    let session = device.session().unwrap();
+    let submit = event(tracepoint::SUBMIT);
+    let mut instance = Instance::create(INSTANCE).unwrap();
+    let directory = mount_point().unwrap().join("instances").join(INSTANCE);
+    fs::write(directory.join("buffer_size_kb"), "4").unwrap();
+    instance.enable(&submit).unwrap();
+    let first = session.copy(0, 2048, 1).unwrap().sequence;
+    for _ in 1..COPIES {
+        session.copy(0, 2048, 1).unwrap();
+    }
+    let (mut read, mut lost, mut last) = (0, 0, None);
+    loop {
+        match instance.next(SHORT) {
+            Ok(Some(line)) => {
+                read += 1;
+                last = line.number(field::SEQUENCE);
+            }
+            Ok(None) => break,
+            Err(Error::RecordsLost { count, .. }) => lost += count.unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(lost > 0);
+    assert_eq!(read + lost, COPIES);
+    assert_eq!(last, Some(first + COPIES - 1), "the oldest were dropped");
 }
 
 #[hil::test]
@@ -162,7 +248,7 @@ fn a_tracepoint_tells_of_a_transfer_whose_device_went(_: &mut Target) {
 fn tracepoints_that_are_off_tell_nothing(_: &mut Target) {
     let device = Device::first().unwrap();
     let session = device.session().unwrap();
-    let mut instance = Instance::create("on-target-tracepoint").unwrap();
+    let mut instance = Instance::create(INSTANCE).unwrap();
     session.copy(0, 2048, 1).unwrap();
     assert_eq!(instance.next(SHORT).unwrap(), None);
 
@@ -256,7 +342,7 @@ fn perf_says_how_many_records_of_a_tracepoint_were_lost(_: &mut Target) {
         match sampler.next(SHORT) {
             Ok(Some(_)) => read += 1,
             Ok(None) => break,
-            Err(kernel_channels::Error::SamplesLost { count, .. }) => lost += count,
+            Err(Error::SamplesLost { count, .. }) => lost += count,
             Err(error) => panic!("{error}"),
         }
     }

@@ -4,13 +4,15 @@
 //! agent's own file.
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{DebugFiles, Device, JOURNAL, Told, Upcall, UpcallCounters};
 use dmacopy_uapi::names::{argument, environment, state, upcall};
 use hil::Target;
-use kernel_channels::upcall::{Journal, KERNEL_THREADS, Record};
+use kernel_channels::upcall::{Call, Journal, KERNEL_THREADS, Record};
+use nix::mount::{MsFlags, mount, umount};
 use on_target::{Errno, Result, Stalled, Unbound, agent, wait_until};
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -270,6 +272,44 @@ fn the_driver_goes_while_a_program_is_to_be_started(_: &mut Target) {
     // Those that were started write to the journal that other tests empty.
     wait_until(|| running(&program), |running| *running == 0).unwrap();
     journal().unwrap();
+}
+
+/// A file system of two pages, which goes when this is dropped.
+struct Small {
+    folder: PathBuf,
+}
+
+impl Small {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join("on-target-upcall");
+        fs::create_dir(&folder)?;
+        let (kind, none) = (Some("tmpfs"), MsFlags::empty());
+        mount(kind, &folder, kind, none, Some("size=8k"))?;
+        Ok(Self { folder })
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // The test has said already what is wrong.
+        let _ = umount(&self.folder);
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+#[hil::test]
+fn a_record_that_the_disk_has_no_room_for_leaves_nothing_behind(_: &mut Target) {
+    let small = Small::new().unwrap();
+    let journal = Journal::open(&small.folder).unwrap();
+    let call = |bytes| Call::new(["/bin/program".into(), "a".repeat(bytes).into()], []);
+    for _ in 0..3 {
+        let appended = journal.append(&call(16 << 10));
+        assert_eq!(appended.errno(), Some(libc::ENOSPC));
+        let left: Vec<_> = fs::read_dir(&small.folder).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    let written = journal.append(&call(16)).unwrap();
+    assert_eq!(all(&journal).unwrap(), [written]);
 }
 
 /// How many processes the driver has started that run a program.

@@ -323,6 +323,53 @@ fn a_listener_learns_which_process_opens_the_node(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_listener_learns_which_entry_of_a_folder_is_opened(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let mut listener = Listener::new().unwrap();
+    listener.add("/dev", Changes::OPEN).unwrap();
+    drop(device.session().unwrap());
+    // Others may use their nodes, too.
+    let opened = loop {
+        let event = listener.next(PATIENCE).unwrap().unwrap();
+        if event.name.as_deref() == Some(device.name().as_ref()) {
+            break event;
+        }
+    };
+    assert_eq!(opened.changes, Changes::OPEN);
+    assert_eq!(opened.process.id().unsigned_abs(), std::process::id());
+}
+
+/// How many files this process has open.
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[hil::test]
+fn events_and_requests_leave_no_file_open(_: &mut Target) {
+    const EVENTS: usize = 100;
+    let device = Device::first().unwrap();
+    let directory = device.attributes().directory();
+    let _restore = directory.restore_later(GUARDED).unwrap();
+    let mut listener = Listener::new().unwrap();
+    listener.add(device.node(), Changes::OPEN).unwrap();
+    let guard = guard(&device).unwrap();
+    let before = open_files();
+    for _ in 0..EVENTS {
+        drop(device.session().unwrap());
+        let event = listener.next(PATIENCE).unwrap().unwrap();
+        assert!(event.process.pidfd().is_some());
+    }
+    assert_eq!(open_files(), before, "of the listener");
+    let set = (0..EVENTS).map(|_| {
+        let set = sets(&device);
+        asked(&guard).unwrap().allow().unwrap();
+        set.recv_timeout(patience()).unwrap().unwrap();
+    });
+    assert_eq!(set.count(), EVENTS);
+    assert_eq!(open_files(), before, "of the guard");
+}
+
+#[hil::test]
 fn the_kernels_own_thread_makes_and_removes_the_node(_: &mut Target) {
     let device = Device::first().unwrap();
     let mut listener = Listener::new().unwrap();
