@@ -2,6 +2,7 @@
 
 //! The generic netlink family: questions, refusals, lists and events.
 
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +14,10 @@ use dmacopy_uapi::netlink::{FAMILY, VERSION, attribute, command, group};
 use hil::Target;
 use kernel_channels::Error;
 use kernel_channels::netlink::{Attribute, Connection, Failure, Listener, Message};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, getsockname, sendto,
+    socket,
+};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 use on_target::{Bound, Client, Dump, Errno, PATIENCE, Packet, Stalled, Unbound, Unloaded, role};
 
@@ -400,6 +405,34 @@ fn who_does_not_read_is_told_that_events_were_lost_and_goes_on(_: &mut Target) {
     assert_eq!(session.copy(0, 2048, 1).errno(), Some(libc::ETIMEDOUT));
     assert!(slow.next(PATIENCE).unwrap().is_some());
     stalled.lift().unwrap();
+}
+
+#[hil::test]
+fn what_another_program_sends_to_a_listener_is_no_event(_: &mut Target) {
+    let mut listener = Listener::join(FAMILY, group::EVENTS).unwrap();
+    let descriptor = listener.as_fd().as_raw_fd();
+    let address: NetlinkAddr = getsockname(descriptor).unwrap();
+    // `struct nlmsghdr` and `struct genlmsghdr`, as the driver's events begin.
+    let mut forged = [0; 20];
+    forged[0] = 20;
+    forged[4..6].copy_from_slice(&listener.family().id.to_ne_bytes());
+    forged[16] = command::STATE_CHANGED;
+    forged[17] = VERSION;
+    let sender = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkGeneric,
+    )
+    .unwrap();
+    let sent = sendto(sender.as_raw_fd(), &forged, &address, MsgFlags::empty());
+    assert_eq!(sent, Ok(forged.len()));
+    assert_eq!(listener.next(Some(SHORT)).unwrap(), None);
+
+    let unbound = Unbound::new().unwrap();
+    let event = listener.next(PATIENCE).unwrap().unwrap();
+    assert_eq!(event.command, command::DEVICE_REMOVED);
+    unbound.rebind().unwrap();
 }
 
 #[hil::test]

@@ -2,12 +2,19 @@
 
 //! The uevents that tell of a stalled engine and of its recovery.
 
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use dmacopy_client::{Device, State};
 use dmacopy_uapi::names::{self, state, uevent};
 use hil::Target;
+use kernel_channels::Error;
 use kernel_channels::uevent::{Action, Event, Monitor, last_seqnum};
+use nix::sys::socket::sockopt::RcvBuf;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, setsockopt,
+    socket,
+};
 use on_target::{Errno, PATIENCE, Result, Stalled};
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -95,6 +102,65 @@ fn a_copy_that_succeeds_is_no_event(_: &mut Target) {
     let monitor = Monitor::open().unwrap();
     session.copy(0, 2048, 1).unwrap();
     assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
+
+#[hil::test]
+fn what_another_program_sends_is_no_event(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let monitor = Monitor::open().unwrap();
+    let name = device.name();
+    let forged = format!(
+        "change@/devices/virtual/misc/{name}\0ACTION=change\0\
+         DEVPATH=/devices/virtual/misc/{name}\0SUBSYSTEM=misc\0SEQNUM=1\0"
+    );
+    let sender = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkKObjectUEvent,
+    )
+    .unwrap();
+    // To whom the kernel tells.
+    let group = NetlinkAddr::new(0, 1);
+    let sent = sendto(
+        sender.as_raw_fd(),
+        forged.as_bytes(),
+        &group,
+        MsgFlags::empty(),
+    );
+    assert_eq!(sent, Ok(forged.len()));
+    assert_eq!(next(&monitor, &device, Some(SHORT)).unwrap(), None);
+}
+
+#[hil::test]
+fn who_does_not_read_is_told_that_uevents_were_lost_and_goes_on(_: &mut Target) {
+    const EVENTS: u64 = 200;
+    let device = Device::first().unwrap();
+    // The kernel tells of the device when it is asked to.
+    let tell = || device.attributes().directory().set("uevent", "change");
+    let monitor = Monitor::open().unwrap();
+    setsockopt(&monitor, RcvBuf, &0).unwrap();
+    for _ in 0..EVENTS {
+        tell().unwrap();
+    }
+    let (mut seen, mut lost) = (0, 0);
+    loop {
+        match next(&monitor, &device, Some(SHORT)) {
+            Ok(Some(_)) => seen += 1,
+            Ok(None) => break,
+            Err(error) => {
+                let error = error.downcast_ref();
+                assert!(matches!(error, Some(Error::UeventsLost)), "{error:?}");
+                lost += 1;
+            }
+        }
+    }
+    assert!(
+        lost > 0 && seen > 0 && seen < EVENTS,
+        "lost {lost} times, seen {seen}"
+    );
+    tell().unwrap();
+    assert!(next(&monitor, &device, PATIENCE).unwrap().is_some());
 }
 
 #[hil::test]
