@@ -3,6 +3,8 @@
 //! The tracepoints in the life of a transfer, as tracefs and perf show them.
 
 use std::fs;
+use std::os::unix::thread::JoinHandleExt as _;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dmacopy_client::{Device, Session};
@@ -10,8 +12,10 @@ use dmacopy_uapi::names::{DRIVER, field, tracepoint};
 use hil::Target;
 use kernel_channels::Error;
 use kernel_channels::tracepoint::{Counter, Event, Instance, Line, Sampler, mount_point};
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
-use on_target::{Errno, Result, Stalled, Unbound, Unloaded};
+use on_target::{Errno, Result, Stalled, Unbound, Unloaded, interrupted_by};
 
 const EVENTS: [&str; 4] = [
     tracepoint::SUBMIT,
@@ -21,6 +25,8 @@ const EVENTS: [&str; 4] = [
 ];
 
 const SHORT: Duration = Duration::from_millis(50);
+/// Long enough for many signals.
+const LATER: Duration = Duration::from_millis(300);
 /// Longer than a record takes to be seen.
 const SOON: Duration = Duration::from_secs(10);
 /// Long enough for a test to do what it wants before a stalled transfer times out.
@@ -324,6 +330,25 @@ fn perf_collects_the_records_of_a_tracepoint(_: &mut Target) {
         assert!(complete.number(&sample.record, field::ERRNO).is_err());
     }
     assert_eq!(sampler.next(SHORT).unwrap(), None);
+}
+
+#[hil::test]
+fn perf_waits_for_records_through_signals(_: &mut Target) {
+    interrupted_by(Signal::SIGUSR1).unwrap();
+    let start = Instant::now();
+    let waiter = thread::spawn(|| {
+        let mut sampler = Sampler::open(&event(tracepoint::COMPLETE)).unwrap();
+        let start = Instant::now();
+        (sampler.next(LATER).unwrap(), start.elapsed())
+    });
+    while !waiter.is_finished() && start.elapsed() < SOON {
+        pthread_kill(waiter.as_pthread_t(), Signal::SIGUSR1).unwrap();
+        thread::sleep(Duration::from_millis(1));
+    }
+    let (found, elapsed) = waiter.join().unwrap();
+    assert_eq!(found, None);
+    assert!(elapsed >= LATER, "ended by a signal, after {elapsed:?}");
+    assert!(elapsed < SOON, "prolonged by each signal");
 }
 
 #[hil::test]
