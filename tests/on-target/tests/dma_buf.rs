@@ -18,6 +18,7 @@ use kernel_channels::mmap::Mapping;
 use kernel_channels::mmap::dma_buf::{Access, DmaBuf};
 use kernel_channels::mmap::memfd::MemFd;
 use nix::errno::Errno as Number;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::fstat;
 use on_target::{
@@ -102,6 +103,16 @@ fn a_dma_buf_has_the_memory_of_its_buffer(_: &mut Target) {
     let place = usize::try_from(page).unwrap();
     let whole = mapping.copy_to_vec(place, 16).unwrap();
     assert_eq!(part.copy_to_vec(0, 16).unwrap(), whole);
+}
+
+#[hil::test]
+fn a_dma_buf_does_not_survive_execve(_: &mut Target) {
+    let (_session, _, exported) = exported().unwrap();
+    let (_memory, shared) = shared().unwrap();
+    for dma_buf in [exported, shared] {
+        let flags = fcntl(&dma_buf, FcntlArg::F_GETFD).unwrap();
+        assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
+    }
 }
 
 #[hil::test]

@@ -5,19 +5,20 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dmacopy_client::Device;
 use dmacopy_uapi::names::{attribute, state};
 use hil::Target;
 use kernel_channels::watch::{Change, Changes, Guard, Listener, Permission, Request, Watcher};
 use kernel_channels::{Error, Interest, Restore, poll, sysfs};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use on_target::{
     Client, Errno, PATIENCE, Result, Role, Stalled, Unbound, in_thread, role, wait_until,
@@ -236,6 +237,62 @@ fn a_watcher_that_is_too_slow_is_told_so_and_goes_on(_: &mut Target) {
     assert_eq!(watcher.next(NOW).unwrap(), None);
     let _session = device.session().unwrap();
     assert_eq!(watcher.next(NOW).unwrap().unwrap().changes, Changes::OPEN);
+}
+
+#[hil::test]
+fn a_listener_that_is_too_slow_is_told_so_and_goes_on(_: &mut Target) {
+    const QUEUE: usize = 8;
+    let limit = sysfs::Device::at("/proc/sys/fs/fanotify").unwrap();
+    let restore = limit.restore_later("max_queued_events").unwrap();
+    limit.set("max_queued_events", QUEUE).unwrap();
+    let mut listener = Listener::new().unwrap();
+    drop::<Restore>(restore);
+    let device = Device::first().unwrap();
+    // Equal events in a row are one, so each is of another entry.
+    let folder = device.node().with_extension("listened-to");
+    fs::create_dir(&folder).unwrap();
+    listener.add(&folder, Changes::CREATE).unwrap();
+    for number in 0..=QUEUE {
+        File::create(folder.join(number.to_string())).unwrap();
+    }
+    let told: Vec<_> = (0..=QUEUE).map(|_| listener.next(NOW)).collect();
+    File::create(folder.join("last")).unwrap();
+    let last = listener.next(NOW);
+    fs::remove_dir_all(&folder).unwrap();
+    for (number, event) in told[..QUEUE].iter().enumerate() {
+        let event = event.as_ref().unwrap().as_ref().unwrap();
+        assert_eq!(event.name.as_ref().unwrap(), &*number.to_string());
+    }
+    let overflow = &told[QUEUE];
+    assert!(
+        matches!(overflow, Err(Error::QueueOverflow { .. })),
+        "{overflow:?}"
+    );
+    assert_eq!(last.unwrap().unwrap().name.unwrap(), "last");
+}
+
+#[hil::test]
+fn what_listeners_and_guards_have_open_does_not_survive_execve(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let _restore = device
+        .attributes()
+        .directory()
+        .restore_later(GUARDED)
+        .unwrap();
+    let guard = guard(&device).unwrap();
+    let set = sets(&device);
+    let request = asked(&guard).unwrap();
+    let listener = Listener::new().unwrap();
+    let files = [
+        listener.as_fd(),
+        guard.as_fd(),
+        request.file().unwrap(),
+        request.process().pidfd().unwrap(),
+    ];
+    let flags = files.map(|file| fcntl(file, FcntlArg::F_GETFD).unwrap());
+    assert_eq!(flags, [FdFlag::FD_CLOEXEC.bits(); 4]);
+    request.allow().unwrap();
+    set.recv_timeout(patience()).unwrap().unwrap();
 }
 
 #[hil::test]
@@ -596,7 +653,10 @@ fn many_clients_at_once_get_each_its_own_answer(_: &mut Target) {
         for _ in 0..2 {
             scope.spawn(|| {
                 while asked.load(Ordering::Relaxed) < CLIENTS * ROUNDS {
+                    let start = Instant::now();
                     let Some(request) = guard.next(Some(SHORT)).unwrap() else {
+                        // That the other thread was faster does not end the wait.
+                        assert!(start.elapsed() >= SHORT);
                         continue;
                     };
                     // Every fourth one.
