@@ -272,6 +272,21 @@ fn a_listener_that_is_too_slow_is_told_so_and_goes_on(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_listener_hears_of_folders_without_asking(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let folder = device.node().with_extension("listened-to");
+    fs::create_dir(&folder).unwrap();
+    let mut listener = Listener::new().unwrap();
+    listener.add(&folder, Changes::CREATE).unwrap();
+    fs::create_dir(folder.join("another")).unwrap();
+    let event = listener.next(NOW);
+    fs::remove_dir_all(&folder).unwrap();
+    let event = event.unwrap().unwrap();
+    assert_eq!(event.changes, Changes::CREATE | Changes::DIRECTORY);
+    assert_eq!(event.name.unwrap(), "another");
+}
+
+#[hil::test]
 fn what_listeners_and_guards_have_open_does_not_survive_execve(_: &mut Target) {
     let device = Device::first().unwrap();
     let _restore = device

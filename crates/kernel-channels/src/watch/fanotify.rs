@@ -83,8 +83,9 @@ impl Listener {
     /// system that has no handles of files, `EINVAL` for changes that fanotify does not know.
     pub fn add(&self, path: impl AsRef<Path>, changes: Changes) -> Result<(), Error> {
         let mask = MaskFlags::from_bits_retain(changes.bits().into());
-        self.group
-            .add(path.as_ref(), mask | MaskFlags::FAN_EVENT_ON_CHILD)
+        // As inotify, which tells of entries, and of those that are folders, without being asked to.
+        let more = MaskFlags::FAN_EVENT_ON_CHILD | MaskFlags::FAN_ONDIR;
+        self.group.add(path.as_ref(), mask | more)
     }
 
     /// Waits for the next event; `None` when the time ran out. Without a timeout it waits for ever.
