@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     NoDevice = 3,
     /// The time was up before what was waited for had come.
     Timeout = 4,
+    /// Another visit of the board is under way.
+    Busy = 5,
 }
 
 /// The table of exit codes, for `--help`.
@@ -33,6 +35,7 @@ Exit codes:
   2  wrong usage
   3  there is no such dmacopy device
   4  the time was up before what was waited for had come
+  5  another visit of the board, by tour or channel, is under way
 
 With --json an error is a JSON object, the last line of standard error:
   {\"error\": \"...\", \"exit_code\": N}, and \"help\" if something can be done about it";
@@ -53,6 +56,9 @@ pub(crate) enum Refusal {
     /// No device is the one that was asked for.
     #[error("{0}")]
     NoDevice(String),
+    /// Somebody else is at it.
+    #[error("{0}")]
+    Busy(String),
 }
 
 /// What a command ends with, or why it could not be carried out.
@@ -95,6 +101,7 @@ pub(crate) fn report(json: bool, error: &anyhow::Error) -> ExitCode {
     let exit = of(error);
     let help: &[_] = match exit {
         Exit::NoDevice => &["`bringup-target doctor` says what is missing"],
+        Exit::Busy => &["wait until it has ended, or end it by Ctrl-C or SIGTERM"],
         _ => &[],
     };
     let error = format!("{error:#}");
@@ -137,6 +144,7 @@ fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref() {
         Some(Refusal::Usage(_)) => return Exit::Usage,
         Some(Refusal::NoDevice(_)) => return Exit::NoDevice,
+        Some(Refusal::Busy(_)) => return Exit::Busy,
         None => {}
     }
     match error.downcast_ref() {
@@ -160,6 +168,7 @@ mod tests {
             Exit::NoDevice
         );
         assert_eq!(of(&Refusal::Usage("no bytes".into()).into()), Exit::Usage);
+        assert_eq!(of(&Refusal::Busy("at it".into()).into()), Exit::Busy);
         assert_eq!(of(&anyhow!("else")), Exit::Failed);
     }
 
@@ -182,6 +191,7 @@ mod tests {
             Exit::Usage,
             Exit::NoDevice,
             Exit::Timeout,
+            Exit::Busy,
         ];
         let told = HELP.lines().skip(1);
         let told: Vec<_> = told.take_while(|line| !line.is_empty()).collect();

@@ -14,6 +14,7 @@ mod exit;
 mod output;
 mod tour;
 mod upcall;
+mod visit;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,12 +34,17 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Walk through all rooms and check each from both sides of the border
+    ///
+    /// One visit at a time. Ctrl-C ends it, and leaves the board as it was before. What a visit leaves
+    /// that was killed, `doctor` shows with the command that puts it back, and the next visit does.
     Tour {
         /// Print a JSON document
         #[arg(long)]
         json: bool,
     },
     /// Visit one room, and show each step: what was done, what crossed the border, how it was verified
+    ///
+    /// One visit at a time, as with `tour`.
     Channel {
         /// Its name
         #[arg(value_parser = PossibleValuesParser::new(ROOMS))]
@@ -63,6 +69,15 @@ enum Command {
     /// Be a client in a process of its own, for the tour
     #[command(subcommand, hide = true)]
     Client(client::Command),
+    /// Make a visit, as `tour` and `channel` have it done in a process of its own
+    #[command(hide = true)]
+    Visit {
+        /// The name of the room; all if none is named
+        room: Option<String>,
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Serve a bench, as it is done when this runs as PID 1
     Agent {
         /// The plan, a JSON document that names the port
@@ -85,8 +100,9 @@ fn main() -> ExitCode {
         Err(error) => return exit::unparsed(&error, std::env::args_os()),
     };
     match arguments.command {
-        Command::Tour { json } => tour::run(json),
-        Command::Channel { room, json } => tour::channel(&room, json),
+        Command::Tour { json } => visit::run(None, json),
+        Command::Channel { room, json } => visit::run(Some(&room), json),
+        Command::Visit { room, json } => visit::make(room.as_deref(), json),
         Command::Doctor { json } => doctor::run(json),
         Command::Dmacopy(command) => dmacopy::run(&command),
         Command::Client(command) => client::run(&command),

@@ -100,6 +100,20 @@ impl Running {
         Ok(kill(process, signal)?)
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// What `waitpid(2)` returned.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What comes of it: waits until it has ended.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// What was looked at, what was found, and the command that mends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// What kind of thing: kernel, mount, node, driver, user, room, bus.
+    /// What kind of thing: kernel, mount, node, driver, user, visit, room, bus.
     area: &'static str,
     what: String,
     state: State,

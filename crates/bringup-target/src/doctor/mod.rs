@@ -11,6 +11,7 @@ mod options;
 mod rooms;
 mod system;
 mod user;
+mod visits;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn look(system: &System) -> Vec<Finding> {
     let mut findings = kernel::look(system, &options);
     findings.extend(mounts::look(system));
     findings.push(user.look());
+    findings.extend(visits::look(system));
     findings.extend(driver::look(system, &user));
     findings.extend(rooms::look(system, &options, &user));
     findings.extend(buses::look(system));

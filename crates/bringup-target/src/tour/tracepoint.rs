@@ -11,6 +11,7 @@ use dmacopy_uapi::names::{field, tracepoint};
 use kernel_channels::tracepoint::{Counter, Event, Instance, Sampler};
 
 use super::evidence::Evidence;
+use crate::visit::TRACE;
 
 const LENGTH: u64 = 1000;
 const COPIES: u64 = 32;
@@ -24,7 +25,7 @@ pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<
     let number = session.info()?.session;
 
     let complete = find(tracepoint::COMPLETE)?;
-    let mut instance = Instance::create(&format!("bringup-tour-{}", process::id()))?;
+    let mut instance = Instance::create(&format!("{TRACE}{}", process::id()))?;
     for name in [tracepoint::SUBMIT, tracepoint::START] {
         instance.enable(&find(name)?)?;
     }

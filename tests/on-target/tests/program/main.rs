@@ -6,6 +6,7 @@ mod channel;
 mod copy_and_fill;
 mod doctor;
 mod stats;
+mod visit;
 mod watch;
 
 hil::main!();
