@@ -114,7 +114,7 @@ pub(crate) struct Client {
 impl Client {
     /// Starts a client that does something on a device.
     pub(crate) fn start(what: &str, node: &Path, more: &[&str]) -> anyhow::Result<Self> {
-        let mut child = Process::new(env::current_exe()?)
+        let mut child = Process::new(env::current_exe().context("cannot find this program")?)
             .args(["client", what])
             .arg(node)
             .args(more)

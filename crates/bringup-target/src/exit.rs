@@ -3,8 +3,10 @@
 //! Exit codes, which scripts and the bench rely on.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::output;
@@ -126,7 +128,16 @@ pub(crate) fn report(json: bool, error: &anyhow::Error) -> ExitCode {
 /// asked for.
 pub(crate) fn unparsed(error: &clap::Error, words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let json = words.into_iter().any(|word| word == "--json");
-    if !(json && error.use_stderr()) {
+    if !error.use_stderr() {
+        let written = error.print().or_else(|error| match error.kind() {
+            // Whoever reads has seen enough.
+            ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        });
+        let written = written.context("cannot write to standard output");
+        return end(json, written.map(|()| true));
+    }
+    if !json {
         error.exit();
     }
     let text = error.to_string();

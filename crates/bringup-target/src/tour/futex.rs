@@ -136,7 +136,8 @@ fn falls_asleep(thread: Pid) -> anyhow::Result<bool> {
     let futex = libc::SYS_futex.to_string();
     let start = Instant::now();
     while start.elapsed() < SOON {
-        let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"))?;
+        let path = format!("/proc/self/task/{thread}/syscall");
+        let call = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         if call.split(' ').next() == Some(&futex) {
             return Ok(true);
         }

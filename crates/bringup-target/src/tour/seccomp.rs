@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use dmacopy_client::{Counters, Device};
 use dmacopy_uapi::ioctl;
 use kernel_channels::bpf::programs::Refused;
@@ -29,6 +29,9 @@ const SHORT: Duration = Duration::from_millis(5);
 /// `AUDIT_SECCOMP`, see `linux/audit.h`.
 const AUDIT_SECCOMP: &str = "type=1326";
 const REFUSALS: u64 = 3;
+/// Of who may not read the kernel's log.
+const FORBIDDEN: &str = "cannot open /dev/kmsg, to read why the kernel has ended a client; \
+    `sudo bringup-target channel seccomp` can";
 
 pub(super) fn visit(device: &Device, evidence: &mut Evidence) -> anyhow::Result<()> {
     if let Ok(modules) = seccomp::modules() {
@@ -164,8 +167,14 @@ impl KernelLog {
     fn open() -> anyhow::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NONBLOCK);
-        let mut file = options.open("/dev/kmsg").context("cannot open /dev/kmsg")?;
-        file.seek(SeekFrom::End(0))?;
+        let mut file = options
+            .open("/dev/kmsg")
+            .map_err(|error| match error.kind() {
+                ErrorKind::PermissionDenied => anyhow!(error).context(FORBIDDEN),
+                _ => anyhow!(error).context("cannot open /dev/kmsg"),
+            })?;
+        let sought = file.seek(SeekFrom::End(0));
+        sought.context("cannot go to the end of /dev/kmsg")?;
         Ok(Self { file })
     }
 

@@ -172,7 +172,8 @@ fn asked<'a>(guard: &'a Guard, evidence: &mut Evidence) -> anyhow::Result<Reques
 
 /// The process that a pidfd leads to.
 fn process(pidfd: BorrowedFd<'_>) -> anyhow::Result<u32> {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"));
     Ok(line.context("no Pid")?.trim().parse()?)
 }

@@ -92,7 +92,7 @@ fn attend(room: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
 
 /// Starts the process that makes the visit, and the leader of a group: Ctrl-C is for this one.
 fn start(room: Option<&str>, json: bool) -> anyhow::Result<Child> {
-    let mut command = Command::new(env::current_exe()?);
+    let mut command = Command::new(env::current_exe().context("cannot find this program")?);
     command.arg("visit").args(room).process_group(0);
     if json {
         command.arg("--json");

@@ -2,13 +2,14 @@
 
 //! `bringup-target channel` and `tour`: one room step by step, and all of them.
 
+use std::fs::File;
 use std::time::Duration;
 
 use dmacopy_client::Device;
 use dmacopy_uapi::names::{attribute, engine};
 use hil::Target;
 use kernel_channels::ROOMS;
-use on_target::{Result, Stalled, call};
+use on_target::{Called, Result, Stalled, call, program};
 use serde_json::Value;
 
 /// The facts of a document, by what they are about.
@@ -112,6 +113,19 @@ fn a_mechanism_that_does_not_work_fails_the_visit_and_is_explained(_: &mut Targe
     let document = called.json().unwrap();
     assert_eq!(document["status"], "failed");
     assert_eq!(document["error"], "the engine was stalled before");
+}
+
+#[hil::test]
+fn help_that_cannot_be_written_is_an_error(_: &mut Target) {
+    for words in ["--help", "channel --help", "--version", "doctor --json"] {
+        let mut command = program(words).unwrap();
+        command.stdout(File::options().write(true).open("/dev/full").unwrap());
+        let called = Called::of(command.output().unwrap()).unwrap();
+        assert_eq!(called.code, Some(1), "{words}: {called:?}");
+        let expected = "cannot write to standard output";
+        assert!(called.error.contains(expected), "{words}: {called:?}");
+    }
+    assert_eq!(call("--help").unwrap().code, Some(0));
 }
 
 #[hil::test]
