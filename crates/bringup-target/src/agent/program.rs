@@ -261,7 +261,8 @@ mod tests {
         let ended = OnceLock::from(Instant::now());
         let begun = Instant::now();
         forward(std::fs::File::from(reader), &ended, |_| true);
-        assert!(begun.elapsed() >= LINGER && begun.elapsed() < LINGER * 5);
+        // Not for ever, that is; a PC that is busy takes its time.
+        assert!(begun.elapsed() >= LINGER && begun.elapsed() < Duration::from_secs(60));
         child.join().unwrap();
     }
 }
