@@ -46,6 +46,13 @@ pub(super) enum News {
         /// Who had told it.
         of: &'static str,
     },
+    /// Something that is no event, as who may write to an `uevent` file of any device can have it.
+    Malformed {
+        /// Who had told it.
+        of: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// One line of output.
@@ -108,6 +115,10 @@ impl News {
                 Ok(None) => return Ok(()),
                 Ok(Some(event)) => all.extend(Self::from_kernel(event)),
                 Err(Error::UeventsLost) => all.push(Self::Lost { of: "uevent" }),
+                Err(Error::Uevent(malformed)) => all.push(Self::Malformed {
+                    of: "uevent",
+                    why: malformed.to_string(),
+                }),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -133,13 +144,13 @@ impl News {
             Self::Netlink { device, .. } | Self::Uevent { device, .. } => {
                 wanted.is_none_or(|wanted| wanted == device)
             }
-            Self::Lost { .. } => true,
+            Self::Lost { .. } | Self::Malformed { .. } => true,
         }
     }
 
-    /// Whether it is an event, and not the lack of some.
+    /// Whether it is an event, and not the lack of some, or none at all.
     pub(super) fn is_event(&self) -> bool {
-        !matches!(self, Self::Lost { .. })
+        !matches!(self, Self::Lost { .. } | Self::Malformed { .. })
     }
 }
 
@@ -186,6 +197,7 @@ impl fmt::Display for Line {
                     .try_for_each(|(key, value)| write!(f, " {key}={value}"))
             }
             News::Lost { of } => write!(f, "{of:<7}  events were lost"),
+            News::Malformed { of, why } => write!(f, "{of:<7}  no event: {why}"),
         }
     }
 }
@@ -253,12 +265,55 @@ mod tests {
     }
 
     #[test]
+    fn each_state_has_a_name_of_its_own() {
+        let expected = [
+            (State::Running, "running"),
+            (State::Stalled, "stalled"),
+            (State::Failed, "failed"),
+        ];
+        for (state, name) in expected {
+            let event = Event::StateChanged {
+                number: 0,
+                state,
+                sequence: 1,
+            };
+            let News::Netlink { state, .. } = News::from_driver(&event).unwrap() else {
+                panic!("{name} is no news of the driver's");
+            };
+            assert_eq!(state, Some(name));
+        }
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_kernels_log() {
+        let now = || {
+            let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
+            u64::try_from(now.as_micros()).unwrap()
+        };
+        let before = now();
+        let line = Line::now(stalled()).unwrap();
+        assert!((before..=now()).contains(&line.time_us), "{line:?}");
+    }
+
+    #[test]
     fn events_of_other_devices_are_passed_over() {
         assert_eq!(kernel(&CHANGE.replace("dmacopy1", "kvm")), None);
         assert_eq!(kernel(&CHANGE.replace("=misc", "=block")), None);
         assert!(stalled().is_about(None));
         assert!(stalled().is_about(Some("dmacopy1")));
         assert!(!stalled().is_about(Some("dmacopy11")));
+    }
+
+    #[test]
+    fn what_is_no_event_is_told_to_all_and_counts_for_none() {
+        let news = News::Malformed {
+            of: "uevent",
+            why: "A twice".into(),
+        };
+        assert!(news.is_about(Some("dmacopy7")));
+        assert!(!news.is_event());
+        let text = line(news).to_string();
+        assert_eq!(text, "[ 1234.000056] uevent   no event: A twice");
     }
 
     #[test]

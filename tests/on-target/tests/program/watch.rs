@@ -2,6 +2,7 @@
 
 //! `bringup-target dmacopy watch`.
 
+use std::fs;
 use std::time::Duration;
 
 use dmacopy_client::Device;
@@ -9,7 +10,7 @@ use dmacopy_uapi::names::{state, uevent};
 use hil::Target;
 use kernel_channels::uevent::last_seqnum;
 use nix::sys::signal::Signal;
-use on_target::{Errno, Result, Running, Stalled, Unbound, Unloaded, call, start};
+use on_target::{Errno, Result, Running, Stalled, Unbound, Unloaded, call, start, wait_until};
 use serde_json::Value;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -137,6 +138,70 @@ fn events_of_other_devices_are_not_told(_: &mut Target) {
     stall(&device).unwrap();
     let ended = watching.end().unwrap();
     assert_eq!((ended.code, ended.output.as_str()), (Some(0), ""));
+}
+
+/// Sockets that are opened from now on hold few messages, until this is dropped.
+struct Small(String);
+
+impl Small {
+    const PATH: &str = "/proc/sys/net/core/rmem_default";
+
+    fn new() -> Result<Self> {
+        let before = fs::read_to_string(Self::PATH)?;
+        fs::write(Self::PATH, "2304")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::PATH, &self.0);
+    }
+}
+
+#[hil::test(timeout = "60 s")]
+fn that_events_were_lost_is_told_and_is_no_event(_: &mut Target) {
+    const STALLS: u32 = 30;
+    let device = Device::first().unwrap();
+    for source in ["netlink", "uevent"] {
+        let small = Small::new().unwrap();
+        let watching = watch(&format!("--json --source {source} --count 2")).unwrap();
+        drop(small);
+        watching.signal(Signal::SIGSTOP).unwrap();
+        let state = format!("/proc/{}/stat", watching.id());
+        let is_stopped = |stat: &String| stat.contains(") T ");
+        wait_until(|| Ok(fs::read_to_string(&state)?), is_stopped).unwrap();
+        for _ in 0..STALLS {
+            stall(&device).unwrap();
+        }
+        watching.signal(Signal::SIGCONT).unwrap();
+        // If all that has come before the loss was read, something more has to come.
+        stall(&device).unwrap();
+        let ended = watching.end().unwrap();
+        assert_eq!(ended.code, Some(0), "{source}: {ended:?}");
+        let lines = ended.json_lines().unwrap();
+        let lost = of("lost", &lines);
+        assert!(!lost.is_empty(), "{source}: {lines:?}");
+        assert!(lost.iter().all(|one| one["of"] == source), "{lines:?}");
+        assert_eq!(of(source, &lines).len(), 2, "{source}: {lines:?}");
+    }
+}
+
+#[hil::test]
+fn what_is_no_event_is_told_and_does_not_end_it(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let watching = watch("--json --source uevent --count 2").unwrap();
+    // Whoever owns any device can have the kernel say one thing twice.
+    let twice = "change 00000000-0000-0000-0000-000000000001 A=1 A=2";
+    fs::write("/sys/class/mem/null/uevent", twice).unwrap();
+    stall(&device).unwrap();
+    let ended = watching.end().unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let events = ended.json_lines().unwrap();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[0]["source"], "malformed");
+    assert_eq!(events[0]["of"], "uevent");
+    assert_eq!(of("uevent", &events).len(), 2);
 }
 
 #[hil::test]
