@@ -84,5 +84,8 @@ mod tests {
         let bits = ioctl::CAP_MMAP | ioctl::CAP_COPY | (1 << 63);
         assert_eq!(capabilities(bits), ["mmap", "copy"]);
         assert_eq!(capabilities(0), [""; 0]);
+        let all = "mmap stream copy rings notify buffers dma-buf reset";
+        assert_eq!(capabilities(u64::MAX).join(" "), all);
+        assert_eq!(capabilities(ioctl::CAP_RESET), ["reset"]);
     }
 }

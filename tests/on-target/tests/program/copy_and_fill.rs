@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use dmacopy_client::{Counters, Device};
-use dmacopy_uapi::ABI_VERSION;
 use dmacopy_uapi::names::{attribute, limits};
+use dmacopy_uapi::{ABI_VERSION, ioctl};
 use hil::Target;
 use on_target::{Result, Stalled, call};
 use serde_json::{Value, json};
@@ -69,15 +69,38 @@ fn transfers_that_fail_are_told_one_by_one_and_fail_the_command(_: &mut Target) 
 #[hil::test]
 fn what_is_told_of_a_device_is_what_its_driver_says(_: &mut Target) {
     let device = Device::first().unwrap();
+    let attributes = device.attributes();
+    let restore = |name| attributes.directory().restore_later(name).unwrap();
+    let _restored = [attribute::TIMEOUT_MS, attribute::BUFFER_BYTES].map(restore);
+    // Each is another number.
+    attributes.set_timeout(Duration::from_millis(2501)).unwrap();
+    let less = attributes.buffer_bytes().unwrap() / 2;
+    attributes.set_buffer_bytes(less).unwrap();
     let info = device.session().unwrap().info().unwrap();
     let called = call("dmacopy info --json").unwrap();
     assert_eq!(called.code, Some(0), "{called:?}");
     let document = called.json().unwrap();
     assert_eq!(document["device"], device.name());
     assert_eq!(document["abi_version"], ABI_VERSION);
-    assert_eq!(document["buffer_bytes"], info.buffer_bytes);
-    let named = document["capabilities"].as_array().unwrap();
-    assert_eq!(named.len(), info.capabilities.count_ones() as usize);
+    assert_eq!(document["buffer_bytes"], less);
+    assert_eq!(document["max_transfer_bytes"], info.max_transfer_bytes);
+    assert_eq!(document["timeout_ms"], 2501);
+    assert_eq!(document["engine"], attributes.engine().unwrap());
+    assert_eq!(document["state"], "running");
+    let names = [
+        (ioctl::CAP_MMAP, "mmap"),
+        (ioctl::CAP_STREAM, "stream"),
+        (ioctl::CAP_COPY, "copy"),
+        (ioctl::CAP_RINGS, "rings"),
+        (ioctl::CAP_NOTIFY, "notify"),
+        (ioctl::CAP_BUFFERS, "buffers"),
+        (ioctl::CAP_DMA_BUF, "dma-buf"),
+        (ioctl::CAP_RESET, "reset"),
+    ];
+    let has = |(bit, _): &&(u64, &str)| info.capabilities & bit != 0;
+    let expected: Vec<_> = names.iter().filter(has).map(|(_, name)| *name).collect();
+    assert_eq!(expected.len(), info.capabilities.count_ones() as usize);
+    assert_eq!(document["capabilities"], json!(expected));
 }
 
 #[hil::test]
