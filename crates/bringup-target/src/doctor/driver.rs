@@ -116,34 +116,62 @@ fn node(system: &System, user: &User, device: &str) -> Finding {
         return Finding::new(area, &what, State::Problem, "is no character device")
             .mend(format!("rm {what}; rmmod {DRIVER}; modprobe {DRIVER}"));
     }
-    let mode = metadata.mode() & 0o777;
-    let (owner, group) = (metadata.uid(), metadata.gid());
-    let why = format!("mode {mode:04o}, user {owner}, group {group}");
-    if mode & !MODE != 0 {
-        let why = format!("{why}: open to more than owner and group");
-        return Finding::new(area, &what, State::Problem, why)
-            .mend(format!("chmod {MODE:04o} {what}"));
-    }
-    if access(&path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok() {
-        return Finding::new(area, &what, State::Ok, why);
-    }
-    let is_member = user.groups.iter().any(|one| one.as_raw() == group);
-    let mend = if group == 0 {
-        format!(
-            "chgrp {DRIVER} {what}; usermod -aG {DRIVER} \"$(id -un {})\"",
-            user.user
-        )
-    } else if is_member {
-        format!("chmod {MODE:04o} {what}")
-    } else {
-        format!("usermod -aG {group} \"$(id -un {})\"", user.user)
+    let rights = Rights {
+        mode: metadata.mode() & 0o777,
+        owner: metadata.uid(),
+        group: metadata.gid(),
+        may_open: access(&path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok(),
     };
-    let why = format!("{why}: user {} may not open it", user.user);
-    Finding::new(area, &what, State::Problem, why).mend(mend)
+    rights.look(&what, user)
+}
+
+/// Who may open a node.
+struct Rights {
+    mode: u32,
+    owner: u32,
+    group: u32,
+    /// This program.
+    may_open: bool,
+}
+
+impl Rights {
+    fn look(&self, what: &str, user: &User) -> Finding {
+        let area = "node";
+        let Self {
+            mode,
+            owner,
+            group,
+            may_open,
+        } = *self;
+        let why = format!("mode {mode:04o}, user {owner}, group {group}");
+        if mode & !MODE != 0 {
+            let why = format!("{why}: open to more than owner and group");
+            return Finding::new(area, what, State::Problem, why)
+                .mend(format!("chmod {MODE:04o} {what}"));
+        }
+        if may_open {
+            return Finding::new(area, what, State::Ok, why);
+        }
+        let is_member = user.groups.iter().any(|one| one.as_raw() == group);
+        let mend = if group == 0 {
+            format!(
+                "chgrp {DRIVER} {what}; usermod -aG {DRIVER} \"$(id -un {})\"",
+                user.user
+            )
+        } else if is_member {
+            format!("chmod {MODE:04o} {what}")
+        } else {
+            format!("usermod -aG {group} \"$(id -un {})\"", user.user)
+        };
+        let why = format!("{why}: user {} may not open it", user.user);
+        Finding::new(area, what, State::Problem, why).mend(mend)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::Gid;
+
     use super::super::system::system;
     use super::*;
 
@@ -165,6 +193,64 @@ mod tests {
         assert!(found[0].1.contains("insmod /lib/modules/7.3.4/dmacopy.ko"));
         let found = texts(&[release, ("/lib/modules/7.3.4/modules.dep", "")]);
         assert!(found[0].1.contains("modprobe dmacopy"), "{found:?}");
+    }
+
+    #[test]
+    fn a_module_that_is_coming_or_going_is_a_problem() {
+        for (state, expected) in [
+            ("live", State::Ok),
+            ("coming", State::Problem),
+            ("going", State::Problem),
+        ] {
+            let found = texts(&[("/sys/module/dmacopy/initstate", state)]);
+            assert_eq!(found[0].0, expected, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_a_character_device() {
+        let (_folder, with) = system(&[("/dev/dmacopy0", "")]);
+        let user = User::read(&with);
+        let finding = node(&with, &user, "dmacopy0");
+        assert_eq!(finding.state(), State::Problem);
+        let text = finding.text();
+        assert!(text.contains("is no character device"), "{text}");
+        let text = node(&with, &user, "dmacopy1").text();
+        assert!(text.contains("is missing"), "{text}");
+    }
+
+    #[test]
+    fn a_node_is_for_its_owner_and_its_group_and_who_is_not_let_in_is_told_how() {
+        let (_folder, with) = system(&[]);
+        let mut user = User::read(&with);
+        user.groups = vec![Gid::from_raw(4711)];
+        let look = |mode, group, may_open| {
+            let owner = 0;
+            let rights = Rights {
+                mode,
+                owner,
+                group,
+                may_open,
+            };
+            let finding = rights.look("/dev/x", &user);
+            let text = finding.text();
+            let command = text.lines().nth(1).unwrap_or_default().trim().to_owned();
+            (finding.state(), command)
+        };
+        assert_eq!(look(0o660, 0, true), (State::Ok, String::new()));
+        assert_eq!(look(0o600, 0, true).0, State::Ok);
+        for mode in [0o664, 0o662, 0o661, 0o666, 0o760, 0o670] {
+            let expected = (State::Problem, "chmod 0660 /dev/x".to_owned());
+            assert_eq!(look(mode, 0, true), expected, "{mode:o}");
+        }
+        let name = format!("\"$(id -un {})\"", user.user);
+        let of_group = |group| look(0o600, group, false);
+        let expected = format!("chgrp dmacopy /dev/x; usermod -aG dmacopy {name}");
+        assert_eq!(of_group(0), (State::Problem, expected));
+        let expected = "chmod 0660 /dev/x".to_owned();
+        assert_eq!(of_group(4711), (State::Problem, expected));
+        let expected = format!("usermod -aG 4712 {name}");
+        assert_eq!(of_group(4712), (State::Problem, expected));
     }
 
     #[test]

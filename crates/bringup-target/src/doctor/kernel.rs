@@ -131,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_without_a_release_is_a_problem() {
+        let (found, text) = state(release, "/proc/sys/kernel/osrelease", "7.3.4\n");
+        assert_eq!(found, State::Ok);
+        assert!(text.contains("7.3.4"), "{text}");
+        let finding = release(&System::new("/nowhere"));
+        assert_eq!(finding.state(), State::Problem);
+        assert!(finding.text().contains("mount -t proc proc /proc"));
+    }
+
+    #[test]
     fn an_unsigned_module_is_no_problem_and_a_warning_is() {
         let of = |taint| state(taint_of, "/proc/sys/kernel/tainted", taint);
         let taint_free = of("0\n");
@@ -158,6 +168,10 @@ mod tests {
         let (state, text) = of("none [integrity] confidentiality\n");
         assert_eq!(state, State::Problem);
         assert!(text.contains("signature"), "{text}");
+        let (state, text) = of("none integrity [confidentiality]\n");
+        assert_eq!(state, State::Problem);
+        assert!(text.contains("BPF, perf, tracefs and debugfs"), "{text}");
+        assert_eq!(of("[other]\n").0, State::Problem);
         assert_eq!(lockdown(&System::new("/nowhere")).state(), State::Unknown);
     }
 

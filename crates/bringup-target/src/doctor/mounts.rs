@@ -19,6 +19,9 @@ const MOUNTS: [(&str, &str, bool); 8] = [
     ("configfs", "/sys/kernel/config", false),
 ];
 
+/// Those that rooms tell the kernel something by.
+const WRITTEN: [&str; 3] = ["sysfs", "debugfs", "tracefs"];
+
 pub(super) fn look(system: &System) -> Vec<Finding> {
     let mounts = system.text("/proc/mounts").unwrap_or_default();
     let known = system.text("/proc/filesystems").unwrap_or_default();
@@ -31,10 +34,16 @@ pub(super) fn look(system: &System) -> Vec<Finding> {
 fn one(mounts: &str, known: &str, kind: &str, point: &str, is_needed: bool) -> Finding {
     let mounted = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(1);
-        let (at, found) = (fields.next()?, fields.next()?);
-        (found == kind).then_some(at)
+        let (at, found, options) = (fields.next()?, fields.next()?, fields.next()?);
+        let is_read_only = options.split(',').any(|option| option == "ro");
+        (found == kind).then_some((at, is_read_only))
     });
-    if let Some(at) = mounted {
+    if let Some((at, is_read_only)) = mounted {
+        if is_read_only && WRITTEN.contains(&kind) {
+            let why = format!("is mounted read-only on {at}, and rooms write to it");
+            let finding = Finding::new(AREA, kind, State::Problem, why);
+            return finding.mend(format!("mount -o remount,rw {at}"));
+        }
         return Finding::new(AREA, kind, State::Ok, format!("mounted on {at}"));
     }
     let state = match is_needed {
@@ -80,5 +89,20 @@ mod tests {
         assert!(text(4).contains("mount -t debugfs debugfs /sys/kernel/debug"));
         assert!(text(5).contains("mount -t securityfs securityfs /sys/kernel/security"));
         assert!(text(7).contains("modprobe configfs; mount -t configfs"));
+    }
+
+    #[test]
+    fn what_rooms_write_to_must_not_be_read_only() {
+        let of = |kind, options: &str| {
+            let mounts = format!("{kind} /at {kind} {options} 0 0\n");
+            one(&mounts, "", kind, "/at", true)
+        };
+        for kind in WRITTEN {
+            let finding = of(kind, "ro,nosuid");
+            assert_eq!(finding.state(), State::Problem, "{kind}");
+            assert!(finding.text().contains("mount -o remount,rw /at"), "{kind}");
+            assert_eq!(of(kind, "rw,nosuid,errors=ro").state(), State::Ok, "{kind}");
+        }
+        assert_eq!(of("devtmpfs", "ro").state(), State::Ok);
     }
 }

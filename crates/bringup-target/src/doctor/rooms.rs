@@ -4,6 +4,7 @@
 //! that is tried changes anything.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
 use anyhow::{Context as _, ensure};
@@ -16,6 +17,8 @@ use kernel_channels::signal::{Blocked, Signal};
 use kernel_channels::tracepoint::Event;
 use kernel_channels::uevent::Monitor;
 use kernel_channels::{procfs, tracepoint as perf};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::driver;
 use super::finding::{Finding, State};
@@ -148,6 +151,9 @@ fn mend(room: &str, error: &anyhow::Error, system: &System) -> String {
             };
             return format!("mount -t {filesystem} {filesystem} {point}");
         }
+        if cause.is::<ReadOnly>() {
+            return "mount -o remount,rw /sys".to_owned();
+        }
         let errno = cause.downcast_ref().and_then(std::io::Error::raw_os_error);
         let is_forbidden = matches!(errno, Some(libc::EACCES | libc::EPERM));
         if is_forbidden || cause.is::<Lacks>() {
@@ -173,6 +179,20 @@ impl Trial<'_> {
         Ok(())
     }
 }
+
+/// An attribute that nobody can write. That this user may not is no reason: rooms tell that.
+fn writable(trial: &Trial<'_>) -> anyhow::Result<()> {
+    let folder = trial.device()?.attributes().directory().path();
+    let path = folder.join(names::attribute::TIMEOUT_MS);
+    let is_read_only = access(&path, AccessFlags::W_OK) == Err(Errno::EROFS);
+    ensure!(!is_read_only, ReadOnly(path));
+    Ok(())
+}
+
+/// A file of a file system that is mounted read-only.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is in a file system that is mounted read-only")]
+struct ReadOnly(PathBuf);
 
 /// A capability that the user has not.
 #[derive(Debug, thiserror::Error)]
@@ -234,11 +254,16 @@ fn sysfs(trial: &Trial<'_>) -> anyhow::Result<String> {
     let attributes = trial.device()?.attributes();
     let names = attributes.directory().attributes()?;
     attributes.engine()?;
+    writable(trial)?;
     Ok(format!("{} attributes", names.len()))
 }
 
-fn uevent(_: &Trial<'_>) -> anyhow::Result<String> {
+fn uevent(trial: &Trial<'_>) -> anyhow::Result<String> {
     Monitor::open()?;
+    // The room has the engine stall. The kernel's events come without a device, too.
+    if trial.device.is_some() {
+        writable(trial)?;
+    }
     Ok("the kernel's events can be listened to".to_owned())
 }
 
@@ -252,6 +277,7 @@ fn netlink(_: &Trial<'_>) -> anyhow::Result<String> {
 fn upcall(trial: &Trial<'_>) -> anyhow::Result<String> {
     let upcall = Upcall::of(trial.device()?)?;
     let enabled = upcall.is_enabled()?;
+    writable(trial)?;
     trial.require(Capability::SYS_ADMIN, "CAP_SYS_ADMIN, to set the program")?;
     Ok(format!(
         "may be set, and is {}",
@@ -285,21 +311,31 @@ fn bpf(_: &Trial<'_>) -> anyhow::Result<String> {
 
 fn seccomp(trial: &Trial<'_>) -> anyhow::Result<String> {
     let actions = trial.told("/proc/sys/kernel/seccomp/actions_avail")?;
+    let version = kernel_channels::seccomp::version()?;
+    confined(&actions, version, kernel_channels::seccomp::modules().ok())
+}
+
+/// Whether a client can be confined: by the actions of filters, the version of Landlock, and, if they
+/// are known, the security modules.
+fn confined(
+    actions: &str,
+    version: Option<u32>,
+    modules: Option<Vec<String>>,
+) -> anyhow::Result<String> {
     for action in ["kill_process", "errno", "allow"] {
         let is_there = actions.split(' ').any(|one| one == action);
         ensure!(is_there, "no action {action} among {actions}");
     }
-    let version = kernel_channels::seccomp::version()?;
     let version = version.context("the kernel was started without Landlock, see lsm= of it")?;
     ensure!(
         version >= LANDLOCK,
         "Landlock has version {version}, and version {LANDLOCK} forbids requests"
     );
-    let modules = match kernel_channels::seccomp::modules() {
-        Ok(modules) => modules.join(","),
-        Err(_) => return Ok(format!("all actions, and Landlock version {version}")),
+    let Some(modules) = modules else {
+        return Ok(format!("all actions, and Landlock version {version}"));
     };
-    let has_bpf = modules.split(',').any(|module| module == "bpf");
+    let has_bpf = modules.iter().any(|module| module == "bpf");
+    let modules = modules.join(",");
     ensure!(
         has_bpf,
         "the kernel was started without bpf among its security modules {modules}, see lsm= of it"
@@ -365,6 +401,40 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_confined_by_what_the_kernel_was_started_with() {
+        const ACTIONS: &str = "kill_process kill_thread trap errno log allow";
+        let modules = |names: &str| Some(names.split(',').map(str::to_owned).collect());
+        let both = || modules("capability,landlock,bpf");
+        assert!(confined(ACTIONS, Some(LANDLOCK), both()).is_ok());
+        assert!(confined(ACTIONS, Some(LANDLOCK), None).is_ok());
+        let refused = [
+            (
+                "kill_thread errno allow",
+                Some(LANDLOCK),
+                both(),
+                "no action kill_process",
+            ),
+            (ACTIONS, None, both(), "without Landlock"),
+            (
+                ACTIONS,
+                Some(LANDLOCK - 1),
+                both(),
+                "Landlock has version 4",
+            ),
+            (
+                ACTIONS,
+                Some(LANDLOCK),
+                modules("landlock,bpfx"),
+                "without bpf among",
+            ),
+        ];
+        for (actions, version, modules, expected) in refused {
+            let error = confined(actions, version, modules).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn each_kind_of_failure_has_a_command_of_its_own() {
         let release = ("/proc/sys/kernel/osrelease", "7.3.4\n");
         let (_folder, with) = system(&[release, ("/lib/modules/7.3.4/modules.dep", "")]);
@@ -382,6 +452,8 @@ mod tests {
             mend(&Lacks("x".into()).into()),
             "sudo bringup-target doctor"
         );
+        let command = mend(&ReadOnly("/sys/x".into()).into());
+        assert_eq!(command, "mount -o remount,rw /sys");
         assert!(mend(&anyhow!("else")).starts_with("bringup-target channel bpf "));
     }
 }

@@ -40,11 +40,9 @@ pub(super) struct User {
 impl User {
     pub(super) fn read(system: &System) -> Self {
         let status = system.text("/proc/self/status").unwrap_or_default();
-        let mut groups = getgroups().unwrap_or_default();
-        groups.push(getegid());
         Self {
             user: geteuid(),
-            groups,
+            groups: all_groups(getegid(), getgroups().unwrap_or_default()),
             capabilities: effective(&status),
         }
     }
@@ -73,6 +71,12 @@ impl User {
     }
 }
 
+/// The group that a process has of its own counts as much as the others, and need not be among them.
+fn all_groups(own: Gid, mut others: Vec<Gid>) -> Vec<Gid> {
+    others.push(own);
+    others
+}
+
 /// The effective capabilities, from `/proc/self/status`.
 fn effective(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -90,6 +94,12 @@ mod tests {
             groups: vec![Gid::from_raw(1000)],
             capabilities,
         }
+    }
+
+    #[test]
+    fn the_own_group_is_one_of_the_groups() {
+        let [own, other] = [1000, 27].map(Gid::from_raw);
+        assert_eq!(all_groups(own, vec![other]), [other, own]);
     }
 
     #[test]

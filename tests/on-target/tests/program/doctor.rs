@@ -3,7 +3,7 @@
 //! `bringup-target doctor`.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use dmacopy_client::{Device, Upcall};
 use hil::Target;
 use kernel_channels::ROOMS;
+use nix::mount::{MsFlags, mount};
 use on_target::{Called, Result, Stalled, Unloaded, call, program};
 use serde_json::Value;
 
@@ -103,16 +104,20 @@ fn without_the_driver_its_rooms_are_problems_and_the_others_are_not(_: &mut Targ
     }
 }
 
+/// The program where any user can start it: the one that tests use may lie in a folder of root's.
+fn for_all(target: &mut Target) -> Result<Command> {
+    let for_all = Permissions::from_mode(0o755);
+    let folder = target.folder()?;
+    fs::set_permissions(folder, for_all.clone())?;
+    let copy = folder.join("bringup-target");
+    fs::copy(program("")?.get_program(), &copy)?;
+    fs::set_permissions(&copy, for_all)?;
+    Ok(Command::new(copy))
+}
+
 #[hil::test]
 fn an_ordinary_user_is_told_how_to_be_let_in(target: &mut Target) {
-    // The one that tests use may lie in a folder of root's.
-    let for_all = Permissions::from_mode(0o755);
-    let folder = target.folder().unwrap();
-    fs::set_permissions(folder, for_all.clone()).unwrap();
-    let copy = folder.join("bringup-target");
-    fs::copy(program("").unwrap().get_program(), &copy).unwrap();
-    fs::set_permissions(&copy, for_all).unwrap();
-    let mut command = Command::new(copy);
+    let mut command = for_all(target).unwrap();
     command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
     let called = Called::of(command.output().unwrap()).unwrap();
     let found = Found::of(&called, 1).unwrap();
@@ -132,6 +137,19 @@ fn an_ordinary_user_is_told_how_to_be_let_in(target: &mut Target) {
     let (state, why, _) = found.get("user", "65534");
     assert_eq!(state, "absent");
     assert!(why.contains("CAP_SYS_ADMIN"), "{why}");
+
+    // What it cannot do it is told by whom it can be done.
+    chown(device.node(), Some(NOBODY), None).unwrap();
+    let mut command = Command::new(command.get_program());
+    command.args(["channel", "seccomp"]).uid(NOBODY).gid(NOBODY);
+    let called = command.output();
+    chown(device.node(), Some(0), None).unwrap();
+    let called = Called::of(called.unwrap()).unwrap();
+    assert_eq!(called.code, Some(1), "{called:?}");
+    let mended = called
+        .output
+        .contains("sudo bringup-target channel seccomp");
+    assert!(mended, "{called:?}");
 }
 
 #[hil::test]
@@ -147,6 +165,48 @@ fn a_node_that_is_open_to_everybody_is_a_problem(_: &mut Target) {
     assert_eq!(state, "problem");
     assert!(why.starts_with("mode 0666"), "{why}");
     assert_eq!(mend, format!("chmod 0660 {node}"));
+}
+
+#[hil::test]
+fn a_member_of_the_group_that_is_not_let_in_is_told_how(target: &mut Target) {
+    let device = Device::first().unwrap();
+    let before = fs::metadata(device.node()).unwrap();
+    let mut command = for_all(target).unwrap();
+    command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
+    chown(device.node(), None, Some(NOBODY)).unwrap();
+    fs::set_permissions(device.node(), Permissions::from_mode(0o600)).unwrap();
+    let called = command.output();
+    fs::set_permissions(device.node(), before.permissions()).unwrap();
+    chown(device.node(), None, Some(before.gid())).unwrap();
+    let found = Found::of(&Called::of(called.unwrap()).unwrap(), 1).unwrap();
+    let node = device.node().to_str().unwrap();
+    let (state, why, mend) = found.get("node", node);
+    assert_eq!(state, "problem", "{why}");
+    assert_eq!(mend, format!("chmod 0660 {node}"));
+}
+
+#[hil::test]
+fn settings_that_nobody_can_write_are_a_problem(_: &mut Target) {
+    let sys = |more| {
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | more;
+        mount(None::<&str>, "/sys", None::<&str>, flags, None::<&str>)
+    };
+    sys(MsFlags::MS_RDONLY).unwrap();
+    let called = call("doctor --json");
+    sys(MsFlags::empty()).unwrap();
+    let found = Found::of(&called.unwrap(), 1).unwrap();
+    for (area, what) in [
+        ("mount", "sysfs"),
+        ("room", "sysfs"),
+        ("room", "upcall"),
+        ("room", "uevent"),
+    ] {
+        let (state, why, mend) = found.get(area, what);
+        let expected = ("problem", "mount -o remount,rw /sys");
+        assert_eq!((state.as_str(), mend.as_str()), expected, "{what}: {why}");
+        assert!(why.contains("mounted read-only"), "{what}: {why}");
+    }
+    assert_eq!(found.state("room", "procfs"), "ok");
 }
 
 #[hil::test]
