@@ -24,7 +24,8 @@
 //! learned by a system call.
 //!
 //! Memory that has gone meanwhile cannot be accessed: the kernel then ends the program by `SIGBUS`.
-//! So it is with a regular file that was truncated, and with a driver that takes its buffer back.
+//! So it is with a regular file that was truncated, and with a driver that takes its buffer back. A
+//! program that would rather say why it ends has zeroes put there, by [`gone::replace_by_zeroes`].
 //!
 //! # Safety
 //!
@@ -59,6 +60,7 @@
 //! ```
 
 pub mod dma_buf;
+pub mod gone;
 pub mod memfd;
 mod part;
 
