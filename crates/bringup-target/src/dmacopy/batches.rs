@@ -2,11 +2,16 @@
 
 //! Batches of transfers by the rings, each byte of which is checked.
 
+use std::io;
+use std::time::Duration;
+
 use anyhow::ensure;
 use clap::Args;
-use dmacopy_client::{Buffer, Device, Rings, Session};
+use dmacopy_client::{Buffer, Device, Error, Operation, Rings, Session};
 use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::ring::Descriptor;
+use kernel_channels::Interest;
+use kernel_channels::mmap::gone;
 use serde::Serialize;
 
 use crate::exit::Refusal;
@@ -150,6 +155,8 @@ pub(super) fn run(
     if amount.bytes == 0 {
         return Err(Refusal::Usage("a transfer of no bytes is none".into()).into());
     }
+    // The memory of the buffer and of the rings goes with the device.
+    gone::replace_by_zeroes()?;
     let session = &device.session()?;
     let attributes = device.attributes().directory();
     let more = |name| format!("write more to {}", attributes.path().join(name).display());
@@ -195,9 +202,25 @@ pub(super) fn run(
                 bytes: amount.bytes,
             })
             .collect();
-        run_batch(session, &mut rings, &mut buffer, task, &slots, report)?;
+        let result = run_batch(session, &mut rings, &mut buffer, task, &slots, report);
+        // Whatever was found then in memory that has gone.
+        check_presence(device, session)?;
+        result?;
     }
     Ok(())
+}
+
+/// Fails when the device has gone.
+fn check_presence(device: &Device, session: &Session) -> Result<(), Error> {
+    let now = Some(Duration::ZERO);
+    if !session.poll(Interest::NONE, now)?.hang_up {
+        return Ok(());
+    }
+    Err(Error::Transfer {
+        device: device.name().to_owned(),
+        operation: Operation::Submit,
+        source: io::Error::from_raw_os_error(libc::ENODEV),
+    })
 }
 
 fn run_batch(

@@ -11,6 +11,7 @@ use clap::Args;
 use dmacopy_client::{Buffer, Device, Error, Session};
 use dmacopy_uapi::ring::{self, Descriptor};
 use kernel_channels::Interest;
+use kernel_channels::mmap::gone;
 use serde::Serialize;
 
 use super::batches::{self, Amount, Failure, Report, Slot, Task};
@@ -97,6 +98,8 @@ fn copy_until_failure(
     bytes: usize,
     report: &mut Report,
 ) -> anyhow::Result<bool> {
+    // It may go before the first.
+    gone::replace_by_zeroes()?;
     let mut buffer = session.buffer()?;
     let half = buffer.len() / 2;
     if bytes == 0 || bytes > half {

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     },
     /// Copy, and check what has arrived
     ///
-    /// Exit code 1 if any copy failed or any byte is another one.
+    /// Exit code 1 if any copy failed, any byte is another one, or the device has gone meanwhile.
     Copy {
         #[command(flatten)]
         which: Which,
@@ -41,7 +41,7 @@ pub(crate) enum Command {
     },
     /// Fill, and check each byte that was filled and those around it
     ///
-    /// Exit code 1 if anything failed or any byte is another one.
+    /// Exit code 1 if anything failed, any byte is another one, or the device has gone meanwhile.
     Fill {
         #[command(flatten)]
         which: Which,

@@ -2,13 +2,14 @@
 
 //! `bringup-target dmacopy info`, `copy` and `fill`, and how all of `dmacopy` choose a device.
 
+use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{Counters, Device};
 use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::{ABI_VERSION, ioctl};
 use hil::Target;
-use on_target::{Result, Stalled, call};
+use on_target::{Result, Stalled, Unbound, call, start, wait_until};
 use serde_json::{Value, json};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -207,5 +208,40 @@ fn a_device_that_does_not_exist_has_an_exit_code_of_its_own_for_all_commands(_: 
         let there = format!("{} with {has}", device.name());
         assert!(called.error.contains(&there), "{called:?}");
         assert!(called.error.contains("bringup-target doctor"), "{called:?}");
+    }
+}
+
+#[hil::test(timeout = "120 s")]
+fn a_device_that_goes_at_any_time_ends_the_command_by_an_error(_: &mut Target) {
+    let words = [
+        "copy --bytes 1 --count 64",
+        "fill --bytes 1 --count 64",
+        "copy --bytes 30000",
+        "fill --bytes 30000",
+    ];
+    for lap in 0..48 {
+        let device = Device::first().unwrap();
+        let words = words[lap % words.len()];
+        let batches = u32::MAX;
+        let before = device.attributes().counters().unwrap();
+        let running = start(&format!("dmacopy {words} --json --batches {batches}")).unwrap();
+        // It has looked for its device by then, and does nothing any more but batches.
+        let done = || grown(&device, before);
+        wait_until(done, |(transfers, _)| *transfers > 0).unwrap();
+        // At another place of the batch each time.
+        thread::sleep(Duration::from_micros(137 * lap as u64));
+        let unbound = Unbound::of(&device).unwrap();
+        let called = running.end().unwrap();
+        unbound.rebind().unwrap();
+        // None if it was a signal.
+        assert_eq!(called.code, Some(1), "{words}: {called:?}");
+        assert_eq!(called.output, "", "{words}");
+        let error: Value = serde_json::from_str(&called.error).unwrap();
+        assert_eq!(error["exit_code"], 1, "{words}");
+        let told = format!(
+            "{}: cannot submit descriptors: No such device (os error 19)",
+            device.name()
+        );
+        assert_eq!(error["error"], told, "{words}");
     }
 }
