@@ -13,13 +13,15 @@ use hil::Target;
 use kernel_channels::mmap::dma_buf::{Access, DmaBuf};
 use kernel_channels::mmap::memfd::MemFd;
 use kernel_channels::tracepoint::{Event, Instance, Line};
-use on_target::{Result, WithSoftware, software_device};
+use on_target::{Result, Stalled, WithSoftware, pattern, region_with, software_device};
 
 const BYTES: u64 = 64 << 10;
 /// The size of the pieces that are passed one by one. All boards have pages of this size.
 const PAGE: u64 = 4096;
 /// Longer than a record that has been made takes to be seen.
 const SHORT: Duration = Duration::from_millis(100);
+/// Longer than any test needs a stalled engine.
+const LONG: Duration = Duration::from_secs(30);
 
 const SINGLE_FOR_CPU: &str = "dma_sync_single_for_cpu";
 const SINGLE_FOR_DEVICE: &str = "dma_sync_single_for_device";
@@ -220,6 +222,39 @@ fn a_copy_by_the_processor_passes_what_it_reads_and_what_it_writes(_: &mut Targe
     ];
     assert_eq!(passing.ways().unwrap(), written, "into one");
     drop((session, passing));
+    loaded.end().unwrap();
+}
+
+#[hil::test]
+fn a_queue_passes_what_its_engine_accesses_and_takes_back_what_that_has_written(_: &mut Target) {
+    let loaded = WithSoftware::new().unwrap();
+    let device = software_device().unwrap();
+    let queue = device.session().unwrap().queue().unwrap();
+    let pool = queue.pool(64 << 10).unwrap();
+    let (length, longer) = (500, 700);
+    let source = region_with(&pool, &pattern(61, length)).unwrap();
+    let batch = queue.batch().copy(source, pool.region(longer).unwrap());
+    let mut passing = Passing::of_device(&device).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let pending = batch.submit().unwrap();
+    let length = length as u64;
+    let before = [
+        // What the engine does not overwrite stays.
+        way(SINGLE_FOR_DEVICE, BIDIRECTIONAL, length),
+        way(SINGLE_FOR_DEVICE, TO_DEVICE, length),
+    ];
+    assert_eq!(passing.ways().unwrap(), before);
+    stalled.lift().unwrap();
+    let ended = pending.wait().unwrap();
+    let after = [
+        // The engine, which is the processor.
+        way(SINGLE_FOR_CPU, FROM_DEVICE, 2 * length),
+        way(SINGLE_FOR_DEVICE, TO_DEVICE, length),
+        // The program.
+        way(SINGLE_FOR_CPU, FROM_DEVICE, length),
+    ];
+    assert_eq!(passing.ways().unwrap(), after);
+    drop((ended, pool, queue, passing));
     loaded.end().unwrap();
 }
 
