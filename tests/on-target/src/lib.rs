@@ -29,7 +29,7 @@ pub use dump::{Dump, Packet};
 pub use lifetime::{Bound, Unbound, Unloaded, WithSoftware};
 pub use program::{Called, Running, call, program, start};
 pub use raw::{
-    Refusable, child_reads, command, command_with, copy_without_answer, interrupted_by,
+    Beside, Refusable, child_reads, command, command_with, copy_without_answer, interrupted_by,
     read_beyond, read_without_waiting, restarted_after, spliced, try_enlarging,
     try_making_executable, try_mapping, wait_on_shared_word, wake_shared_word, without_admin,
     write_beyond, writes_as_root_of_a_namespace,

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::io;
 use std::mem;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::thread;
 use std::time::Duration;
@@ -341,10 +341,45 @@ pub fn command_with(session: &Session, bytes: &[(usize, u8)]) -> io::Result<i32>
 ///
 /// What `ioctl(2)` returned.
 pub fn copy_without_answer(session: &Session, copy: &ioctl::Copy) -> nix::Result<()> {
+    // SAFETY: the file is the session's.
+    unsafe { ask_for_copy(session.as_fd(), copy) }
+}
+
+/// A session's file by another descriptor, for who has given the session away.
+#[derive(Debug)]
+pub struct Beside(OwnedFd);
+
+impl Beside {
+    /// Makes the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// What `fcntl(2)` returned.
+    pub fn of(session: &Session) -> io::Result<Self> {
+        session.as_fd().try_clone_to_owned().map(Self)
+    }
+
+    /// As [`copy_without_answer`].
+    ///
+    /// # Errors
+    ///
+    /// What `ioctl(2)` returned.
+    pub fn copy_without_answer(&self, copy: &ioctl::Copy) -> nix::Result<()> {
+        // SAFETY: the file is that of the session that this was made of.
+        unsafe { ask_for_copy(self.0.as_fd(), copy) }
+    }
+}
+
+/// Asks for a copy with an argument that can be read and not written.
+///
+/// # Safety
+///
+/// The file must be the driver's.
+unsafe fn ask_for_copy(file: BorrowedFd<'_>, copy: &ioctl::Copy) -> nix::Result<()> {
     let bytes = copy.as_bytes();
     let edge = Edge::new(bytes, ProtFlags::PROT_READ)?;
     let argument = edge.before(bytes.len())?.as_ptr();
-    let descriptor = session.as_fd().as_raw_fd();
+    let descriptor = file.as_raw_fd();
     #[allow(
         clippy::cast_lossless,
         reason = "`Ioctl` is an `unsigned long`, but an `int` with musl"

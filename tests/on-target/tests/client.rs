@@ -5,6 +5,7 @@
 //! No room of its own: what is tested here is the library that programs use.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -16,12 +17,15 @@ use kernel_channels::mmap::dma_buf::{Access, DmaBuf};
 use kernel_channels::mmap::memfd::MemFd;
 use kernel_channels::tracepoint::{Event, Sampler};
 use on_target::{
-    Errno, PATIENCE, Result, Stalled, copied, nop, pattern, queue_and_pool, region_with,
+    Beside, Errno, PATIENCE, Result, Stalled, asleep_in, copied, nop, pattern, queue_and_pool,
+    region_with, wait_for_waiting, wait_until,
 };
 
 const BYTES: usize = 256 << 10;
 /// Longer than any test needs a stalled engine.
 const LONG: Duration = Duration::from_secs(30);
+/// Less than that.
+const SOON: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(50);
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -299,6 +303,73 @@ fn what_the_driver_has_no_place_for_is_taken_later(_: &mut Target) {
 }
 
 #[hil::test]
+fn who_waits_for_ever_or_not_learns_of_a_place_that_nothing_tells_of(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let directory = device
+        .attributes()
+        .directory()
+        .group(limits::GROUP)
+        .unwrap();
+    let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
+    directory.set(limits::SESSION_TRANSFERS, 1).unwrap();
+    for timeout in [None, Some(LONG)] {
+        let session = device.session().unwrap();
+        let beside = Beside::of(&session).unwrap();
+        let queue = session.queue().unwrap();
+        let pool = queue.pool(BYTES).unwrap();
+        let stalled = Stalled::new(&device, LONG).unwrap();
+        // It has the only place, and is no work of the queue.
+        let copy = ioctl::Copy {
+            destination_offset: 2048,
+            length: 1,
+            ..ioctl::Copy::default()
+        };
+        let copying = asleep_in(libc::SYS_ioctl, move || beside.copy_without_answer(&copy));
+        let copying = copying.unwrap();
+        wait_for_waiting(&device, 1).unwrap();
+        let batch = queue.batch().fill(pool.region(100).unwrap(), 7);
+        let mut pending = batch.submit().unwrap();
+        let (sender, receiver) = channel();
+        let wait = move || drop(sender.send(pending.wait_next(timeout)));
+        asleep_in(libc::SYS_ppoll, wait).unwrap();
+        wait_for_waiting(&device, 1).unwrap();
+        stalled.lift().unwrap();
+        let copied = copying.join().unwrap();
+        assert_eq!(copied.errno(), Some(libc::EFAULT), "it has come to its end");
+        let waited = receiver.recv_timeout(SOON).unwrap();
+        waited.unwrap().unwrap().ok().unwrap();
+    }
+}
+
+#[hil::test]
+fn what_is_done_is_found_without_waiting(_: &mut Target) {
+    let (device, queue, pool) = queue_and_pool(BYTES).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let batch = queue.batch().fill(pool.region(100).unwrap(), 7).nop();
+    let mut pending = batch.submit().unwrap();
+    assert!(pending.try_next().unwrap().is_none());
+    stalled.lift().unwrap();
+    for remaining in [1, 0] {
+        let done = wait_until(|| Ok(pending.try_next()?), Option::is_some).unwrap();
+        done.unwrap().ok().unwrap();
+        assert_eq!(pending.remaining(), remaining);
+    }
+    assert!(pending.try_next().unwrap().is_none());
+}
+
+#[hil::test]
+fn a_region_begins_at_a_power_of_two_that_is_no_less_than_was_asked_for(_: &mut Target) {
+    let (_device, _queue, pool) = queue_and_pool(BYTES).unwrap();
+    let _first = pool.region(1).unwrap();
+    for (alignment, rounded) in [(300, 512), (0, GRANULE), (512, 512), (513, 1024)] {
+        let region = pool.aligned_region(1, alignment).unwrap();
+        // The first place behind the first region.
+        let offset = region.place().offset;
+        assert_eq!(offset, rounded as u64, "aligned to {alignment}");
+    }
+}
+
+#[hil::test]
 fn each_kind_of_work_that_cannot_be_done_is_refused_with_its_number(_: &mut Target) {
     let (device, queue, pool) = queue_and_pool(BYTES).unwrap();
     let (_, _other, foreign) = queue_and_pool(BYTES).unwrap();
@@ -432,6 +503,24 @@ fn memory_of_other_programs_is_imported_and_exported(_: &mut Target) {
     export.end(Access::Read).unwrap();
     let coherent = queue.coherent_pool().unwrap();
     assert_eq!(coherent.export().errno(), Some(libc::EINVAL));
+}
+
+#[hil::test]
+fn an_import_is_given_up_with_its_region(_: &mut Target) {
+    const LENGTH: usize = 64 << 10;
+    let (_device, queue, _pool) = queue_and_pool(BYTES).unwrap();
+    let memory = MemFd::new(LENGTH as u64).unwrap();
+    let dma_buf = DmaBuf::of(&memory, 0, LENGTH as u64).unwrap();
+    let import = || queue.import(&dma_buf).unwrap();
+    let first = import();
+    let number = first.place().buffer;
+    assert_ne!(import().place().buffer, number, "the first is still there");
+    drop(first);
+    let again = import();
+    assert_eq!(again.place().buffer, number);
+    let pending = queue.batch().fill(again, 7).submit().unwrap();
+    drop(pending.wait().unwrap());
+    assert_eq!(import().place().buffer, number);
 }
 
 #[hil::test]
