@@ -239,6 +239,23 @@ fn room_is_waited_for_and_who_gives_up_gets_the_memory_back(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_batch_as_long_as_the_ring_waits_until_that_is_empty(_: &mut Target) {
+    let (device, queue, pool) = queue_and_pool(BYTES).unwrap();
+    let stalled = Stalled::new(&device, LONG).unwrap();
+    let before = submit_copies(&queue, &pool, 1, &[7; 100]).unwrap();
+    let batch = (0..queue.entries()).fold(queue.batch(), |batch, _| batch.nop());
+    runtime().block_on(async {
+        let mut waiting = tokio::spawn(batch.submit_when_there_is_room());
+        assert!(timeout(SHORT, &mut waiting).await.is_err());
+        stalled.lift().unwrap();
+        let pending = timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+        let done = timeout(SOON, pending).await.unwrap().unwrap();
+        assert_eq!(done.len(), queue.entries());
+        assert_eq!(before.await.unwrap().len(), 1);
+    });
+}
+
+#[hil::test]
 fn a_device_that_goes_wakes_all_tasks(_: &mut Target) {
     let (device, queue, pool) = queue_and_pool(BYTES).unwrap();
     let runtime = runtime();
