@@ -233,6 +233,30 @@ fn without_a_path_it_cannot_be_switched_on(_: &mut Target) {
 }
 
 #[hil::test]
+fn what_was_switched_on_for_a_while_is_as_before_afterwards(_: &mut Target) {
+    // As nobody has touched it.
+    Unbound::new().unwrap().rebind().unwrap();
+    let upcall = Upcall::of(&Device::first().unwrap()).unwrap();
+    let now = || {
+        let path = upcall.path().unwrap();
+        (
+            path,
+            upcall.is_enabled().unwrap(),
+            upcall.interval().unwrap(),
+        )
+    };
+    let at_first = (String::new(), false, Duration::from_secs(1));
+    assert_eq!(now(), at_first);
+    let outer = upcall.enable("/bin/outer", LONG).unwrap();
+    let inner = upcall.enable("/bin/inner", SHORT).unwrap();
+    assert_eq!(now(), ("/bin/inner".to_owned(), true, SHORT));
+    drop(inner);
+    assert_eq!(now(), ("/bin/outer".to_owned(), true, LONG));
+    drop(outer);
+    assert_eq!(now(), at_first);
+}
+
+#[hil::test]
 fn a_switch_or_an_interval_that_is_none_returns_einval(_: &mut Target) {
     let upcall = Upcall::of(&Device::first().unwrap()).unwrap();
     let _enabled = upcall.enable("/bin/program", LONG).unwrap();
