@@ -139,6 +139,22 @@ fn what_cannot_be_done_is_wrong_usage_and_nothing_is_moved(_: &mut Target) {
 }
 
 #[hil::test]
+fn a_batch_can_be_as_long_as_the_rings_and_no_longer(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let directory = device.attributes().directory();
+    let before = directory.restore_later(attribute::RING_ENTRIES).unwrap();
+    device.attributes().set_ring_entries(4).unwrap();
+    let called = ["copy --count 4", "fill --count 4", "copy --count 5"]
+        .map(|words| call(&format!("dmacopy {words}")).unwrap());
+    drop(before);
+    assert_eq!(
+        called.each_ref().map(|called| called.code),
+        [0, 0, 2].map(Some)
+    );
+    assert!(called[2].error.contains("rings of 4 entries"), "{called:?}");
+}
+
+#[hil::test]
 fn more_at_once_than_a_session_may_have_under_way_is_wrong_usage(_: &mut Target) {
     let device = Device::first().unwrap();
     let limit = device
