@@ -73,3 +73,39 @@ impl Drop for Ticket {
         drop(old);
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_and_nothing_is_left_of_who_goes() {
+        let tasks = Arc::default();
+        let counted: [Arc<Counted>; 2] = Default::default();
+        let [stays, goes] = [(); 2].map(|()| Ticket::new(&tasks));
+        for (ticket, counted) in [&stays, &goes].into_iter().zip(&counted) {
+            // Once more replaces what was there.
+            (0..2).for_each(|_| ticket.wait(&Waker::from(Arc::clone(counted))));
+        }
+        assert_eq!(tasks.lock().wakers.len(), 2);
+        drop(goes);
+        assert_eq!(tasks.lock().wakers.len(), 1);
+        assert_eq!(Arc::strong_count(&counted[1]), 1, "its waker is kept");
+        (0..2).for_each(|_| tasks.wake_all());
+        let woken = counted.map(|counted| counted.0.load(Ordering::Relaxed));
+        assert_eq!(woken, [1, 0]);
+        drop(stays);
+    }
+}
