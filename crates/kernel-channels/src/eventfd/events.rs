@@ -128,11 +128,11 @@ fn remaining(deadline: Option<Instant>) -> EpollTimeout {
 
 #[cfg(test)]
 mod tests {
-    use std::io::pipe;
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd as _;
 
     use nix::sys::socket::{MsgFlags, send};
+    use nix::unistd::pipe;
 
     use super::*;
     use crate::eventfd::Counter;
