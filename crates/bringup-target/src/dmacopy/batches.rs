@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
-use dmacopy_client::{Buffer, Device, Error, Operation, Rings, Session};
+use dmacopy_client::{Buffer, Device, Error, Operation, RingCompletion, Rings, Session};
 use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::ring::Descriptor;
 use kernel_channels::Interest;
@@ -240,15 +240,9 @@ fn run_batch(
         ensure!(is_pushed, "no room in the ring for number {}", slot.number);
     }
     rings.submit(session, u32::try_from(slots.len())?)?;
-    for slot in slots {
-        let completion = rings.pop()?;
-        let number = completion.as_ref().map(|completion| completion.user_data);
-        ensure!(
-            number == Some(slot.number),
-            "in place of number {}, {number:?} has completed",
-            slot.number
-        );
-        if let Some(errno) = completion.and_then(|completion| completion.errno) {
+    let ended = ended(slots, || Ok(rings.pop()?))?;
+    for (slot, errno) in slots.iter().zip(ended) {
+        if let Some(errno) = errno {
             let number = slot.number;
             report.failed.push(Failure { number, errno });
             continue;
@@ -258,8 +252,27 @@ fn run_batch(
         let found = buffer.copy_to_vec(start, expected.len())?;
         report.compare(slot.number, start, &expected, &found);
     }
-    ensure!(rings.pop()?.is_none(), "something has completed twice");
     Ok(())
+}
+
+/// The error number of each transfer that failed: each completes once, in its turn, and nothing else.
+fn ended(
+    slots: &[Slot],
+    mut pop: impl FnMut() -> anyhow::Result<Option<RingCompletion>>,
+) -> anyhow::Result<Vec<Option<i32>>> {
+    let mut all = Vec::new();
+    for slot in slots {
+        let completion = pop()?;
+        let number = completion.map(|completion| completion.user_data);
+        ensure!(
+            number == Some(slot.number),
+            "in place of number {}, {number:?} has completed",
+            slot.number
+        );
+        all.push(completion.and_then(|completion| completion.errno));
+    }
+    ensure!(pop()?.is_none(), "something has completed twice");
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -280,6 +293,36 @@ mod tests {
             lines.ends_with("number 1: at offset 66 is 0x58, not 0x63"),
             "{lines}"
         );
+    }
+
+    #[test]
+    fn each_transfer_completes_once_and_in_its_turn() {
+        let slots = [7, 8].map(|number| Slot {
+            number,
+            start: 0,
+            bytes: 1,
+        });
+        let ended = |popped: &[(u64, Option<i32>)]| {
+            let completion = |(user_data, errno)| RingCompletion { user_data, errno };
+            let mut popped = popped.iter().copied().map(completion);
+            ended(&slots, || Ok(popped.next())).map_err(|error| error.to_string())
+        };
+        let good = [(7, None), (8, Some(libc::EIO))];
+        assert_eq!(ended(&good), Ok(vec![None, Some(libc::EIO)]));
+        let refused: [(&[_], &str); 5] = [
+            (&[], "in place of number 7, None"),
+            (&good[..1], "in place of number 8, None"),
+            (&[good[1], good[0]], "in place of number 7, Some(8)"),
+            (&[good[0], good[0]], "in place of number 8, Some(7)"),
+            (
+                &[good[0], good[1], good[1]],
+                "something has completed twice",
+            ),
+        ];
+        for (popped, expected) in refused {
+            let error = ended(popped).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 
     #[test]
