@@ -2,13 +2,14 @@
 
 //! `bringup-target channel` and `tour`: one room step by step, and all of them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::time::Duration;
 
 use dmacopy_client::Device;
 use dmacopy_uapi::names::{attribute, engine};
 use hil::Target;
 use kernel_channels::ROOMS;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use on_target::{Called, Result, Stalled, call, program};
 use serde_json::Value;
 
@@ -113,6 +114,37 @@ fn a_mechanism_that_does_not_work_fails_the_visit_and_is_explained(_: &mut Targe
     let document = called.json().unwrap();
     assert_eq!(document["status"], "failed");
     assert_eq!(document["error"], "the engine was stalled before");
+}
+
+#[hil::test(timeout = "60 s")]
+fn with_few_descriptors_it_is_told_for_what_there_was_none(target: &mut Target) {
+    const FEW: &str = "Too many open files";
+    let folder = target.folder().unwrap();
+    let (most, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let mut told = Vec::new();
+    for limit in 4..24 {
+        let [output, error] = ["output", "error"].map(|name| folder.join(name));
+        let mut command = program("channel watch").unwrap();
+        command.stdin(File::open("/dev/null").unwrap());
+        command.stdout(File::create(&output).unwrap());
+        command.stderr(File::create(&error).unwrap());
+        // It is inherited.
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+        let child = command.spawn();
+        setrlimit(Resource::RLIMIT_NOFILE, most, hard).unwrap();
+        // This test has more files open than that.
+        let Ok(mut child) = child else { continue };
+        child.wait().unwrap();
+        let said = [output, error].map(|path| fs::read_to_string(path).unwrap());
+        let lines = said.iter().flat_map(|text| text.lines());
+        let lines = lines.filter(|line| line.contains(FEW));
+        told.extend(lines.map(|line| (limit, line.trim().to_owned())));
+    }
+    assert!(!told.is_empty());
+    for (limit, line) in &told {
+        let line = line.trim_start_matches("error: ");
+        assert!(!line.starts_with(FEW), "{limit}: {told:?}");
+    }
 }
 
 #[hil::test]
