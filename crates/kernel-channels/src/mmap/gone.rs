@@ -75,9 +75,10 @@ fn put_zeroes(info: &libc::siginfo_t, page: usize) -> bool {
     let start = address.wrapping_byte_sub(address.addr() % page);
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: The page is mapped, or the access had raised `SIGSEGV`, and it is one of a file or
-    // device that has no memory there: whoever has mapped it has to expect that others change it,
-    // and to give back the addresses is all the same for either. `mmap` is a mere system call.
+    // SAFETY: The page is mapped, or the access had raised `SIGSEGV`, and it stays so: who accesses
+    // it has the mapping borrowed until the handler has returned, so nobody unmaps it and has
+    // something else put there. It is one of a file or device that has no memory there; whoever has
+    // mapped that has to expect that others change it, so nothing depends on what it holds.
     let mapped = unsafe { libc::mmap(start, page, protection, flags, -1, 0) };
     mapped != libc::MAP_FAILED
 }
