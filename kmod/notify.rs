@@ -254,7 +254,7 @@ impl Notifier {
     /// Notes that somebody polls, which is done before it is seen what for.
     ///
     /// Whoever polls by [`Self::changed`], be it a thread, an epoll or an io_uring, does so again
-    /// when that wakes it up, because it is not told what has happened.
+    /// when that wakes it up, because it is not told what has happened: no key goes with it.
     pub(crate) fn polled(&self) {
         // Before the look at what there is: `tell` looks here when that is written.
         self.has_pollers.xchg(true, Full);
@@ -317,7 +317,7 @@ impl Notifier {
         };
     }
 
-    /// Tells that there is something to read, be it a failure; but those who sleep in a call.
+    /// Tells that there is something to read, be it a failure; except to who sleeps in a call.
     pub(crate) fn tell_input(&self, failed: bool) {
         if failed {
             self.failed.store(true, Relaxed);
@@ -325,7 +325,7 @@ impl Notifier {
         self.tell();
     }
 
-    /// Tells of all that there is, but those who sleep in a call. Can be called in any context.
+    /// Tells of all that there is, except who sleeps in a call. Can be called in any context.
     fn tell(&self) {
         if self.untold.load(Relaxed) > 0 {
             self.untold.xchg(0, Full);

@@ -64,6 +64,11 @@ impl Lock {
         Err(Refusal::Busy(what).into())
     }
 
+    /// Whether this user could have it.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What a visit has left that was killed.
     pub(super) fn left(&mut self) -> Option<Record> {
         read(self.0.as_mut()?)

@@ -28,7 +28,12 @@ use self::lock::Lock;
 use crate::{exit, output, tour};
 
 /// What asks the program to end, unless whoever has started it said that it is to be ignored.
-const ENDINGS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+const ENDINGS: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+];
 
 /// How long a killed process may take to end. One that a driver holds in a system call never does.
 const DEATH: Duration = Duration::from_secs(5);
@@ -49,7 +54,15 @@ pub(crate) fn run(room: Option<&str>, json: bool) -> ExitCode {
 }
 
 fn attend(room: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    if is_ignored(Signal::SIGCHLD) {
+        // The kernel would not say when the visit has ended.
+        let help = "start it from a shell that does not ignore it";
+        return Err(anyhow!(
+            "cannot make a visit while SIGCHLD is ignored: {help}"
+        ));
+    }
     let mut lock = Lock::take()?;
+    let mut owed = Vec::new();
     if let Some(record) = lock.left() {
         let back = settings::put_back(&record.settings);
         let process = record.process;
@@ -59,8 +72,10 @@ fn attend(room: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
         for one in back.failed {
             output::tell(&format!("process {process} has left: {one}"));
         }
+        owed = record.settings;
     }
-    let before = settings::remember();
+    // What could not be put back is still owed after this visit.
+    let before = settings::remember(&owed);
     lock.note(&before)?;
 
     let awaited: SigSet = ENDINGS
@@ -69,25 +84,40 @@ fn attend(room: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
         .collect();
     let awaited = awaited | SigSet::from(Signal::SIGCHLD);
     awaited.thread_block().context("cannot block signals")?;
-    let mut child = start(room, json).context("cannot start the visit")?;
-    let why = match wait(&mut child, &awaited)? {
-        End::Exited(code) => {
+    let mut child = match start(room, json) {
+        Ok(child) => child,
+        Err(error) => {
             lock.clear()?;
-            return Ok(code.into());
+            return Err(error.context("cannot start the visit"));
         }
-        End::Died(by) => format!("the visit was ended by {by}"),
-        End::Asked(signal) => format!("interrupted by {signal}"),
     };
-    kill(&mut child, &before);
-    let back = settings::put_back(&before);
-    if back.failed.is_empty() {
-        lock.clear()?;
-        return Err(anyhow!("{why}; the board is as it was before"));
+    let (why, code) = match wait(&mut child, &awaited) {
+        Ok(End::Exited(code)) => ("the visit has ended".to_owned(), Some(code)),
+        Ok(End::Died(by)) => (format!("the visit was ended by {by}"), None),
+        Ok(End::Asked(signal)) => (format!("interrupted by {signal}"), None),
+        Err(error) => (format!("{error:#}"), None),
+    };
+    let has_ended = code.is_some() || kill(&mut child, &before);
+    // Without the lock, what is another way may be the doing of who has it.
+    let back = match code {
+        Some(_) if !lock.is_held() => settings::Back::default(),
+        _ => settings::put_back(&before),
+    };
+    let mut failed = back.failed;
+    if !has_ended {
+        failed.push(format!("process {}, which does not end", child.id()));
     }
-    let failed = back.failed.join(", ");
-    Err(anyhow!(
-        "{why}, and this is left, see `bringup-target doctor`: {failed}"
-    ))
+    if !failed.is_empty() {
+        let failed = failed.join(", ");
+        return Err(anyhow!(
+            "{why}, and this is left, see `bringup-target doctor`: {failed}"
+        ));
+    }
+    lock.clear()?;
+    match code {
+        Some(code) => Ok(code.into()),
+        None => Err(anyhow!("{why}; the board is as it was before")),
+    }
 }
 
 /// Starts the process that makes the visit, and the leader of a group: Ctrl-C is for this one.
@@ -117,7 +147,10 @@ fn begin() -> anyhow::Result<()> {
     // The mask is inherited.
     let all = ENDINGS.into_iter().chain([Signal::SIGCHLD]);
     let all: SigSet = all.collect();
-    all.thread_unblock().context("cannot unblock signals")
+    all.thread_unblock().context("cannot unblock signals")?;
+    // It is no foreground process of the terminal, and writes to it all the same.
+    let writing = SigSet::from(Signal::SIGTTOU);
+    writing.thread_block().context("cannot block signals")
 }
 
 /// Waits until the visit has ended, or somebody wants that.
@@ -125,7 +158,8 @@ fn wait(child: &mut Child, awaited: &SigSet) -> anyhow::Result<End> {
     loop {
         match awaited.wait().context("cannot wait for a signal")? {
             Signal::SIGCHLD => {
-                if let Some(status) = child.try_wait()? {
+                let status = child.try_wait();
+                if let Some(status) = status.context("cannot wait for the visit")? {
                     return Ok(ended(status));
                 }
             }
@@ -144,8 +178,8 @@ fn ended(status: ExitStatus) -> End {
     }
 }
 
-/// Ends the visit and all that it has started.
-fn kill(child: &mut Child, before: &[Setting]) {
+/// Ends the visit and all that it has started, and says whether it has ended.
+fn kill(child: &mut Child, before: &[Setting]) -> bool {
     if let Ok(group) = i32::try_from(child.id()) {
         // It may have ended by itself.
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
@@ -153,9 +187,13 @@ fn kill(child: &mut Child, before: &[Setting]) {
     // While the engine is stalled, the driver may hold it.
     settings::put_back(before);
     let deadline = Instant::now() + DEATH;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() > deadline {
+            return false;
+        }
         thread::sleep(Duration::from_millis(2));
     }
+    true
 }
 
 /// Whether a signal is ignored, as `nohup` has it for `SIGHUP`. Blocked, it would come all the same.

@@ -31,8 +31,9 @@ pub(super) struct Back {
     pub(super) failed: Vec<String>,
 }
 
-/// All that a visit may change, as it is now. What this user cannot read it cannot change either.
-pub(super) fn remember() -> Vec<Setting> {
+/// All that a visit may change, as it is now, or as it was before an earlier one that still owes it.
+/// What this user cannot read it cannot change either.
+pub(super) fn remember(owed: &[Setting]) -> Vec<Setting> {
     let Ok(device) = Device::first() else {
         return Vec::new();
     };
@@ -47,6 +48,9 @@ pub(super) fn remember() -> Vec<Setting> {
     let upcalls = upcalls.map(|name| folder.join(upcall::GROUP).join(name));
     let all = stall.into_iter().chain(settings).chain(upcalls);
     all.filter_map(|path| {
+        if let Some(owed) = owed.iter().find(|one| one.path == path) {
+            return Some(owed.clone());
+        }
         let text = fs::read_to_string(&path).ok()?.trim().to_owned();
         Some(Setting { path, text })
     })

@@ -98,7 +98,7 @@ fn a_visit_that_is_interrupted_leaves_the_board_as_it_was(_: &mut Target) {
         ("upcall", Signal::SIGTERM),
         ("watch", Signal::SIGHUP),
         ("tracepoint", Signal::SIGINT),
-        ("sysfs", Signal::SIGTERM),
+        ("sysfs", Signal::SIGQUIT),
         ("debugfs", Signal::SIGINT),
     ];
     for (room, signal) in ways {
@@ -152,6 +152,28 @@ fn what_a_killed_visit_leaves_is_named_by_doctor_and_put_back_by_the_next(_: &mu
         let doctor = call("doctor --json").unwrap();
         assert_eq!(doctor.code, Some(0), "{room}: {doctor:?}");
     }
+}
+
+#[hil::test]
+fn what_cannot_be_put_back_is_owed_by_the_next_visit_too(_: &mut Target) {
+    let device = Device::first().unwrap();
+    let path = device.attributes().directory().path();
+    let path = path.join(attribute::TIMEOUT_MS);
+    let settings = format!(r#"[{{"path":{path:?},"text":"nonsense"}}]"#);
+    fs::write(LOCK, format!(r#"{{"process":1,"settings":{settings}}}"#)).unwrap();
+    for _ in 0..2 {
+        let visit = call("channel procfs").unwrap();
+        assert_eq!(visit.code, Some(1), "{visit:?}");
+        let last = visit.error.lines().find(|line| line.starts_with("error: "));
+        let last = last.unwrap_or_default();
+        assert!(last.contains("this is left"), "{visit:?}");
+        assert!(last.contains("not \"nonsense\""), "{visit:?}");
+        let doctor = call("doctor").unwrap();
+        let named = format!("PROBLEM visit {}: ", path.display());
+        assert!(doctor.output.contains(&named), "{doctor:?}");
+    }
+    fs::write(LOCK, "").unwrap();
+    assert_eq!(call("channel procfs").unwrap().code, Some(0));
 }
 
 /// Begins a visit that holds its lock until it is let go on.
