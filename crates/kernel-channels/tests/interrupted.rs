@@ -39,9 +39,9 @@ fn through_signals(wait: impl FnOnce()) {
         scope.spawn(|| {
             while waits.load(Ordering::Acquire) && start.elapsed() < PATIENCE {
                 thread::sleep(PAUSE);
+                let (call, signal) = (libc::SYS_tgkill, libc::SIGUSR1);
                 // SAFETY: the call takes numbers only, and the signal has a handler.
-                let sent =
-                    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
+                let sent = unsafe { libc::syscall(call, process, thread, signal) };
                 Errno::result(sent).unwrap();
             }
         });

@@ -162,6 +162,18 @@ pub fn software_device() -> Result<Device> {
     Err("no device has the engine software".into())
 }
 
+/// Lets each session have no more than so many transfers under way, until what is returned is
+/// dropped.
+pub fn limit_session_transfers(device: &Device, count: u64) -> Result<Restore> {
+    let limits = device
+        .attributes()
+        .directory()
+        .group(names::limits::GROUP)?;
+    let before = limits.restore_later(names::limits::SESSION_TRANSFERS)?;
+    limits.set(names::limits::SESSION_TRANSFERS, count)?;
+    Ok(before)
+}
+
 /// Waits until as many transfers wait for the engine.
 ///
 /// # Errors

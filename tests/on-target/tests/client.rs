@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use dmacopy_client::{Device, Error, GRANULE, Misfit, Pending, Pool, Queue, Work};
 use dmacopy_uapi::ioctl;
-use dmacopy_uapi::names::limits;
 use hil::Target;
 use kernel_channels::mmap::dma_buf::{Access, DmaBuf};
 use kernel_channels::mmap::memfd::MemFd;
 use kernel_channels::tracepoint::{Event, Sampler};
 use on_target::{
-    Beside, Errno, PATIENCE, Result, Stalled, asleep_in, copied, nop, pattern, queue_and_pool,
-    region_with, wait_for_waiting, wait_until,
+    Beside, Errno, PATIENCE, Result, Stalled, asleep_in, copied, limit_session_transfers, nop,
+    pattern, queue_and_pool, region_with, wait_for_waiting, wait_until,
 };
 
 const BYTES: usize = 256 << 10;
@@ -266,13 +265,7 @@ fn a_batch_that_finds_no_room_comes_back_and_fits_later(_: &mut Target) {
 #[hil::test]
 fn what_the_driver_has_no_place_for_is_taken_later(_: &mut Target) {
     let (device, queue, pool) = queue_and_pool(BYTES).unwrap();
-    let directory = device
-        .attributes()
-        .directory()
-        .group(limits::GROUP)
-        .unwrap();
-    let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
-    directory.set(limits::SESSION_TRANSFERS, 2).unwrap();
+    let _limit = limit_session_transfers(&device, 2).unwrap();
     let stalled = Stalled::new(&device, LONG).unwrap();
     let mut batch = queue.batch();
     for number in 0..9_u8 {
@@ -305,13 +298,7 @@ fn what_the_driver_has_no_place_for_is_taken_later(_: &mut Target) {
 #[hil::test]
 fn who_waits_for_ever_or_not_learns_of_a_place_that_nothing_tells_of(_: &mut Target) {
     let device = Device::first().unwrap();
-    let directory = device
-        .attributes()
-        .directory()
-        .group(limits::GROUP)
-        .unwrap();
-    let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
-    directory.set(limits::SESSION_TRANSFERS, 1).unwrap();
+    let _limit = limit_session_transfers(&device, 1).unwrap();
     for timeout in [None, Some(LONG)] {
         let session = device.session().unwrap();
         let beside = Beside::of(&session).unwrap();

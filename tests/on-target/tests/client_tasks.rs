@@ -11,11 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use dmacopy_client::{Device, Error, Event, Events, Pending, Pool, Queue, State};
-use dmacopy_uapi::names::limits;
 use hil::Target;
 use on_target::{
-    Errno, PATIENCE, Result, Stalled, Unbound, copied, pattern, queue_and_pool, region_with,
-    wait_for_waiting,
+    Errno, PATIENCE, Result, Stalled, Unbound, copied, limit_session_transfers, pattern,
+    queue_and_pool, region_with, wait_for_waiting,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -93,14 +92,8 @@ fn many_tasks_of_several_sessions_get_what_is_their_own(_: &mut Target) {
 #[hil::test(timeout = "60 s")]
 fn tasks_go_on_when_a_place_is_free_again(_: &mut Target) {
     let device = Device::first().unwrap();
-    let directory = device
-        .attributes()
-        .directory()
-        .group(limits::GROUP)
-        .unwrap();
-    let _limit = directory.restore_later(limits::SESSION_TRANSFERS).unwrap();
     // So that a doorbell may find no place, and nothing under way that could tell of one.
-    directory.set(limits::SESSION_TRANSFERS, 1).unwrap();
+    let _limit = limit_session_transfers(&device, 1).unwrap();
     let (_device, queue, pool) = queue_and_pool(256 << 10).unwrap();
     let runtime = runtime();
     let tasks: Vec<_> = (0..4)

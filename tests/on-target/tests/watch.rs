@@ -71,6 +71,11 @@ fn guard(device: &Device) -> Result<Guard> {
     Ok(guard)
 }
 
+/// Puts back what is guarded when it is dropped.
+fn restore_later(device: &Device) -> Result<Restore> {
+    Ok(device.attributes().directory().restore_later(GUARDED)?)
+}
+
 fn path(device: &Device) -> PathBuf {
     device.attributes().directory().path().join(GUARDED)
 }
@@ -217,11 +222,7 @@ fn an_attribute_that_the_driver_changes_is_seen_when_it_says_so(_: &mut Target) 
 #[hil::test]
 fn what_listeners_and_guards_have_open_does_not_survive_execve(_: &mut Target) {
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     let set = sets(&device);
     let request = asked(&guard).unwrap();
@@ -361,11 +362,7 @@ fn a_client_that_is_denied_gets_eperm_and_sets_nothing(_: &mut Target) {
 #[hil::test]
 fn a_client_waits_until_the_guard_has_allowed_it(_: &mut Target) {
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     let set = sets(&device);
     let request = asked(&guard).unwrap();
@@ -420,11 +417,7 @@ fn who_may_open_a_file_may_be_refused_to_read_it(_: &mut Target) {
 #[hil::test]
 fn a_request_that_is_dropped_and_a_guard_that_is_closed_have_allowed_it(_: &mut Target) {
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     let set = sets(&device);
     drop(asked(&guard).unwrap());
@@ -450,11 +443,7 @@ fn a_guard_that_is_killed_blocks_nobody(_: &mut Target) {
         // For ever: it is killed.
         return role.wait().unwrap();
     }
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let mut client = Client::start(test, "guard").unwrap();
     let set = sets(&device);
     assert!(set.recv_timeout(SHORT).is_err(), "nobody guards it");
@@ -473,11 +462,7 @@ fn a_client_that_is_killed_while_it_waits_leaves_the_guard_at_work(_: &mut Targe
         "set",
     );
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     client.go().unwrap();
     let request = asked(&guard).unwrap();
@@ -514,11 +499,7 @@ fn many_clients_at_once_get_each_its_own_answer(_: &mut Target) {
     const CLIENTS: usize = 4;
     const ROUNDS: usize = 25;
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     let path = path(&device);
     let asked = AtomicUsize::new(0);
@@ -560,11 +541,7 @@ fn many_clients_at_once_get_each_its_own_answer(_: &mut Target) {
 fn a_guard_s_wait_does_not_end_because_another_thread_was_faster(_: &mut Target) {
     const ROUNDS: usize = 100;
     let device = Device::first().unwrap();
-    let _restore = device
-        .attributes()
-        .directory()
-        .restore_later(GUARDED)
-        .unwrap();
+    let _restore = restore_later(&device).unwrap();
     let guard = guard(&device).unwrap();
     let path = path(&device);
     let asked = AtomicUsize::new(0);

@@ -9,7 +9,7 @@ use dmacopy_client::{Counters, Device};
 use dmacopy_uapi::names::{attribute, limits};
 use dmacopy_uapi::{ABI_VERSION, ioctl};
 use hil::Target;
-use on_target::{Result, Stalled, Unbound, call, start, wait_until};
+use on_target::{Result, Stalled, Unbound, call, limit_session_transfers, start, wait_until};
 use serde_json::{Value, json};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -157,18 +157,13 @@ fn a_batch_can_be_as_long_as_the_rings_and_no_longer(_: &mut Target) {
 #[hil::test]
 fn more_at_once_than_a_session_may_have_under_way_is_wrong_usage(_: &mut Target) {
     let device = Device::first().unwrap();
-    let limit = device
-        .attributes()
-        .directory()
-        .group(limits::GROUP)
-        .unwrap();
-    let before = limit.restore_later(limits::SESSION_TRANSFERS).unwrap();
-    limit.set(limits::SESSION_TRANSFERS, 4).unwrap();
+    let before = limit_session_transfers(&device, 4).unwrap();
     assert_eq!(call("dmacopy fill --count 4").unwrap().code, Some(0));
     let called = call("dmacopy fill --count 5").unwrap();
     drop(before);
     assert_eq!(called.code, Some(2), "{called:?}");
-    let path = limit.path().join(limits::SESSION_TRANSFERS);
+    let group = device.attributes().directory().path().join(limits::GROUP);
+    let path = group.join(limits::SESSION_TRANSFERS);
     let path = path.display().to_string();
     assert!(called.error.contains(&path), "{called:?}");
 }
